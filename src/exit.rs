@@ -29,47 +29,43 @@ pub enum ExitStatus {
 }
 
 impl ExitStatus {
-    /// All codes, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
-        Self::Pass,
-        Self::Blocked,
-        Self::Usage,
-        Self::Inconclusive,
-        Self::NotComparable,
-        Self::TargetFailed,
-        Self::EnvironmentFailed,
-        Self::Bug,
-        Self::Interrupted,
+    /// All codes in the order of their numbers, each with one line for `--help` and the README.
+    pub const ALL: [(Self, &'static str); 9] = [
+        (Self::Pass, "pass (warnings included)"),
+        (
+            Self::Blocked,
+            "blocked: a `block` rule regressed, or a `report` rule regressed and no report was given",
+        ),
+        (
+            Self::Usage,
+            "usage: invalid flags, perfgate.yaml, thresholds.yaml, or an unreadable result file",
+        ),
+        (
+            Self::Inconclusive,
+            "inconclusive, and the policy fails inconclusive gates",
+        ),
+        (
+            Self::NotComparable,
+            "not comparable: no baseline, other hardware, other workload, a gated metric missing or not finite",
+        ),
+        (
+            Self::TargetFailed,
+            "the target failed: did not start, died, too many failed requests",
+        ),
+        (
+            Self::EnvironmentFailed,
+            "the environment failed: no container engine, no GPU, disk full, registry unreachable",
+        ),
+        (Self::Bug, "a bug in perfgate"),
+        (
+            Self::Interrupted,
+            "interrupted; everything that perfgate started is removed",
+        ),
     ];
 
     /// The exit code of the process.
     pub const fn code(self) -> u8 {
         self as u8
-    }
-
-    /// One line for `--help` and the README.
-    pub const fn meaning(self) -> &'static str {
-        match self {
-            Self::Pass => "pass (warnings included)",
-            Self::Blocked => {
-                "blocked: a `block` rule regressed, or a `report` rule regressed and no report was given"
-            }
-            Self::Usage => {
-                "usage: invalid flags, perfgate.yaml, thresholds.yaml, or an unreadable result file"
-            }
-            Self::Inconclusive => "inconclusive, and the policy fails inconclusive gates",
-            Self::NotComparable => {
-                "not comparable: no baseline, other hardware, other workload, a gated metric missing or not finite"
-            }
-            Self::TargetFailed => {
-                "the target failed: did not start, died, too many failed requests"
-            }
-            Self::EnvironmentFailed => {
-                "the environment failed: no container engine, no GPU, disk full, registry unreachable"
-            }
-            Self::Bug => "a bug in perfgate",
-            Self::Interrupted => "interrupted; everything that perfgate started is removed",
-        }
     }
 }
 
@@ -97,33 +93,30 @@ pub enum BisectStatus {
 }
 
 impl BisectStatus {
-    /// All codes, in the order of their numbers.
-    pub const ALL: [Self; 5] = [
-        Self::Good,
-        Self::Bad,
-        Self::Skip,
-        Self::Stop,
-        Self::Interrupted,
+    /// All codes in the order of their numbers, each with one line for `--help` and the documentation.
+    pub const ALL: [(Self, &'static str); 5] = [
+        (
+            Self::Good,
+            "good: no regression beyond a limit, compared with the good end",
+        ),
+        (Self::Bad, "bad: a regression beyond a limit"),
+        (
+            Self::Skip,
+            "cannot be judged, git tries another commit: the build fails, the target does not start, or the evidence does not decide",
+        ),
+        (
+            Self::Stop,
+            "stops the search: invalid configuration, no engine, not comparable with the good end, a good end that is slow or a bad end that is fast, an unconfirmed culprit, a bug",
+        ),
+        (
+            Self::Interrupted,
+            "interrupted; everything that perfgate started is removed",
+        ),
     ];
 
     /// The exit code of the process.
     pub const fn code(self) -> u8 {
         self as u8
-    }
-
-    /// One line for `--help` and the documentation.
-    pub const fn meaning(self) -> &'static str {
-        match self {
-            Self::Good => "good: no regression beyond a limit, compared with the good end",
-            Self::Bad => "bad: a regression beyond a limit",
-            Self::Skip => {
-                "cannot be judged, git tries another commit: the build fails, the target does not start, or the evidence does not decide"
-            }
-            Self::Stop => {
-                "stops the search: invalid configuration, no engine, not comparable with the good end, a good end that is slow or a bad end that is fast, an unconfirmed culprit, a bug"
-            }
-            Self::Interrupted => "interrupted; everything that perfgate started is removed",
-        }
     }
 
     /// Converts an exit code of the other commands: once both ends are measured, a failed target or an undecided comparison
@@ -140,9 +133,7 @@ impl BisectStatus {
             ExitStatus::Interrupted => Self::Interrupted,
         }
     }
-}
 
-impl BisectStatus {
     /// The code for a failure, which must not count as an answer.
     pub const fn of_failure(status: ExitStatus) -> Self {
         match Self::of(status) {
@@ -164,13 +155,16 @@ mod tests {
 
     #[test]
     fn the_codes_are_listed_once_each_in_rising_order() {
-        let codes: Vec<u8> = ExitStatus::ALL.iter().map(|status| status.code()).collect();
+        let codes: Vec<u8> = ExitStatus::ALL
+            .iter()
+            .map(|(status, _)| status.code())
+            .collect();
         assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 70, 130]);
     }
 
     #[test]
     fn git_never_reads_another_outcome_as_bad() {
-        for status in ExitStatus::ALL {
+        for (status, _) in ExitStatus::ALL {
             let code = BisectStatus::of(status).code();
             let means_bad = (1..=127).contains(&code) && code != 125;
             assert_eq!(means_bad, status == ExitStatus::Blocked, "{status:?}");
@@ -181,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_commit_that_cannot_be_judged_is_skipped_and_general_problems_stop() {
-        let codes = ExitStatus::ALL.map(|status| BisectStatus::of(status).code());
+        let codes = ExitStatus::ALL.map(|(status, _)| BisectStatus::of(status).code());
         assert_eq!(codes, [0, 1, 128, 125, 128, 125, 128, 128, 130]);
     }
 }

@@ -66,12 +66,12 @@ pub fn read_within(path: &Path, limit: Limit) -> Result<Vec<u8>, FileError> {
 /// The whole file as bytes, within the limit of a result; `None` only if the file does not exist. Any other problem is
 /// an error.
 pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
-    none_if_absent(whole(path, limits::RESULT)).map_err(FileError::on("read", path))
+    none_if_absent(path, whole(path, limits::RESULT))
 }
 
 /// The whole file as text, within the limit of a text; `None` only if the file does not exist.
 pub fn read_text_if_there(path: &Path) -> Result<Option<String>, FileError> {
-    none_if_absent(whole_text(path, limits::TEXT)).map_err(FileError::on("read", path))
+    none_if_absent(path, whole_text(path, limits::TEXT))
 }
 
 fn whole_text(path: &Path, limit: Limit) -> io::Result<String> {
@@ -133,50 +133,26 @@ impl Packing {
 
 /// The bytes, decompressed if needed, within a limit: a small archive can unpack to a huge size.
 pub fn unpacked(bytes: Vec<u8>, limit: Limit) -> io::Result<Vec<u8>> {
-    let packed = bytes.as_slice();
-    match Packing::of(packed) {
-        Packing::None => Ok(bytes),
-        Packing::Gzip => {
-            let decoder = MultiGzDecoder::new(packed);
-            bounded(
-                Unpacking {
-                    decoder,
-                    taken: |rest: &MultiGzDecoder<&[u8]>| packed.len() - rest.get_ref().len(),
-                    given: 0,
-                    most: limits::PACKED_RESULT,
-                },
-                limit,
-            )
-        }
-        Packing::Zstandard => {
-            let decoder = zstd::Decoder::with_buffer(packed)?;
-            bounded(
-                Unpacking {
-                    decoder,
-                    taken: |rest: &zstd::Decoder<'_, &[u8]>| packed.len() - rest.get_ref().len(),
-                    given: 0,
-                    most: limits::PACKED_RESULT,
-                },
-                limit,
-            )
-        }
+    if Packing::of(&bytes) == Packing::None {
+        return Ok(bytes);
     }
+    let packed = Hashed::new(io::Cursor::new(bytes));
+    bounded(packed.unpacked(limits::PACKED_RESULT)?, limit)
 }
 
 /// A reader that fails if its output is far larger than its input, before it fills the memory.
-struct Unpacking<R, T> {
-    decoder: R,
-    /// Compressed bytes read so far.
-    taken: T,
+struct Unpacking {
+    decoder: Box<dyn Read>,
+    packed: Hashed,
     given: u64,
     most: Packed,
 }
 
-impl<R: Read, T: Fn(&R) -> usize> Read for Unpacking<R, T> {
+impl Read for Unpacking {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.decoder.read(buffer)?;
         self.given += read as u64;
-        let taken = (self.taken)(&self.decoder) as u64;
+        let taken = self.packed.0.borrow().taken as u64;
         let Packed { of, times, beside } = self.most;
         if self.given > beside + taken * times {
             let message =
@@ -193,26 +169,25 @@ pub fn names(folder: &Path) -> Result<Vec<String>, FileError> {
         let names = entries.map(|entry| Ok(entry?.file_name().into_string().ok()));
         names.filter_map(io::Result::transpose).collect()
     });
-    let names = none_if_absent(names).map_err(FileError::on("read", folder))?;
-    Ok(names.unwrap_or_default())
+    Ok(none_if_absent(folder, names)?.unwrap_or_default())
 }
 
 /// Whether it is a folder; an error if that cannot be determined.
 pub fn is_folder(path: &Path) -> Result<bool, FileError> {
-    let about = none_if_absent(std::fs::metadata(path)).map_err(FileError::on("read", path))?;
+    let about = none_if_absent(path, std::fs::metadata(path))?;
     Ok(about.is_some_and(|about| about.is_dir()))
 }
 
 /// Size of a file in bytes; `None` only if the file does not exist.
 pub fn size_if_there(path: &Path) -> Result<Option<u64>, FileError> {
-    let about = none_if_absent(std::fs::metadata(path)).map_err(FileError::on("read", path))?;
+    let about = none_if_absent(path, std::fs::metadata(path))?;
     Ok(about.map(|about| about.len()))
 }
 
-fn none_if_absent<T>(result: io::Result<T>) -> io::Result<Option<T>> {
-    match result {
+fn none_if_absent<T>(path: &Path, read: io::Result<T>) -> Result<Option<T>, FileError> {
+    match read {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        result => result.map(Some),
+        read => read.map(Some).map_err(FileError::on("read", path)),
     }
 }
 
@@ -261,15 +236,29 @@ struct Raw {
 }
 
 impl Hashed {
-    /// The output of a decoder of these bytes, within the limit of a data set.
-    fn within_limit<R: Read>(&self, decoder: R) -> impl Read + use<R> {
-        let raw = Rc::clone(&self.0);
-        Unpacking {
+    fn new(file: impl Read + 'static) -> Self {
+        Self(Rc::new(RefCell::new(Raw {
+            file: Box::new(file),
+            hash: Sha256::new(),
+            taken: 0,
+        })))
+    }
+
+    /// The bytes, decompressed if the first ones are those of gzip or Zstandard.
+    fn unpacked(&self, most: Packed) -> io::Result<Box<dyn BufRead>> {
+        let mut raw = BufReader::with_capacity(BUFFER, self.clone());
+        let decoder: Box<dyn Read> = match Packing::of(raw.fill_buf()?) {
+            Packing::None => return Ok(Box::new(raw)),
+            Packing::Gzip => Box::new(MultiGzDecoder::new(raw)),
+            Packing::Zstandard => Box::new(zstd::Decoder::with_buffer(raw)?),
+        };
+        let unpacking = Unpacking {
             decoder,
-            taken: move |_: &R| raw.borrow().taken,
+            packed: self.clone(),
             given: 0,
-            most: limits::PACKED_DATASET,
-        }
+            most,
+        };
+        Ok(Box::new(BufReader::with_capacity(BUFFER, unpacking)))
     }
 }
 
@@ -286,35 +275,18 @@ impl Read for Hashed {
 /// Opens a file for sequential reading.
 pub fn open(path: &Path) -> Result<Opened, FileError> {
     let file = File::open(path).map_err(FileError::on("read", path))?;
-    opened(path, Box::new(file))
+    opened(path, Hashed::new(file))
 }
 
 /// Opens the bytes of a copy of the file at `path`.
 pub fn open_copy(path: &Path, bytes: Vec<u8>) -> Result<Opened, FileError> {
-    opened(path, Box::new(io::Cursor::new(bytes)))
+    opened(path, Hashed::new(io::Cursor::new(bytes)))
 }
 
-fn opened(path: &Path, file: Box<dyn Read>) -> Result<Opened, FileError> {
-    let hashed = Hashed(Rc::new(RefCell::new(Raw {
-        file,
-        hash: Sha256::new(),
-        taken: 0,
-    })));
-    let mut raw = BufReader::with_capacity(BUFFER, hashed.clone());
-    let packing = Packing::of(raw.fill_buf().map_err(FileError::on("read", path))?);
-    let unpacked: Box<dyn BufRead> = match packing {
-        Packing::None => Box::new(raw),
-        Packing::Gzip => Box::new(buffered(hashed.within_limit(MultiGzDecoder::new(raw)))),
-        Packing::Zstandard => {
-            let decoder = zstd::Decoder::with_buffer(raw).map_err(FileError::on("unpack", path))?;
-            Box::new(buffered(hashed.within_limit(decoder)))
-        }
-    };
+fn opened(path: &Path, hashed: Hashed) -> Result<Opened, FileError> {
+    let unpacked = hashed.unpacked(limits::PACKED_DATASET);
+    let unpacked = unpacked.map_err(FileError::on("read", path))?;
     Ok(Opened { hashed, unpacked })
-}
-
-fn buffered<R: Read>(reader: R) -> BufReader<R> {
-    BufReader::with_capacity(BUFFER, reader)
 }
 
 impl Opened {
@@ -354,6 +326,11 @@ fn folder_of(path: &Path) -> &Path {
 /// Creates a folder and its missing parents.
 pub fn create_folder(path: &Path) -> Result<(), FileError> {
     std::fs::create_dir_all(path).map_err(FileError::on("create", path))
+}
+
+/// Removes a folder with its contents.
+pub fn remove_folder(path: &Path) -> Result<(), FileError> {
+    std::fs::remove_dir_all(path).map_err(FileError::on("remove", path))
 }
 
 /// Appends text to a file that another program owns; creates it if missing.

@@ -1,10 +1,10 @@
-//! JSON from other programs, read unambiguously.
+//! JSON from other programs, read unambiguously; and results as JSON.
 
 use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::limits;
 
@@ -22,6 +22,13 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
     let bytes = without_mark(bytes);
     let Unambiguous = serde_json::from_slice(bytes)?;
     serde_json::from_slice(bytes)
+}
+
+/// Indented, with a line end.
+pub(crate) fn pretty(value: &impl Serialize) -> String {
+    let text = serde_json::to_string_pretty(value);
+    // Serialisation cannot fail: all keys are strings, and the writer is memory.
+    text.map(|text| text + "\n").unwrap_or_default()
 }
 
 /// Any value without duplicate keys and too long strings.

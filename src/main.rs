@@ -16,40 +16,37 @@ fn main() -> ExitCode {
     terminal::guard_panics();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
+        // Help and version are not errors.
+        Err(answer) if !answer.use_stderr() => {
+            print_usage(&answer);
+            return ExitStatus::Pass.into();
+        }
+        // Everything else is a usage error, independent of clap's code. A misspelt flag must not mark a commit as bad.
         Err(error) => {
-            // Help and version are not errors; everything else is a usage error, independent of clap's code.
-            let status = if error.use_stderr() {
-                ExitStatus::Usage
-            } else {
-                ExitStatus::Pass
-            };
             app::hide_headers(std::env::args_os().map(|argument| argument.display().to_string()));
             print_usage(&error);
-            // A misspelt flag must not mark a commit as bad.
-            return if error.use_stderr() && is_bisect_command() {
-                BisectStatus::of_failure(status).into()
-            } else {
-                status.into()
-            };
+            return failed(ExitStatus::Usage, is_bisect_command());
         }
     };
     let in_search = cli.judges_a_commit();
-    let failed = |status: ExitStatus| {
-        if in_search {
-            BisectStatus::of_failure(status).into()
-        } else {
-            status.into()
-        }
-    };
     set_up_logs(&cli);
     match std::panic::catch_unwind(|| app::run(cli)) {
         Ok(Ok(code)) => code,
         Ok(Err(failure)) => {
             print_failure(&failure);
-            failed(failure.status)
+            failed(failure.status, in_search)
         }
         // Message and place are printed, and unwinding removed what perfgate started.
-        Err(_panic) => failed(ExitStatus::Bug),
+        Err(_panic) => failed(ExitStatus::Bug, in_search),
+    }
+}
+
+/// The exit code of a failure; a search reads its own codes.
+fn failed(status: ExitStatus, in_search: bool) -> ExitCode {
+    if in_search {
+        BisectStatus::of_failure(status).into()
+    } else {
+        status.into()
     }
 }
 

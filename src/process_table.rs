@@ -1,6 +1,7 @@
 //! Processes of this machine, from `/proc`.
 
-use std::path::Path;
+use std::fs::DirEntry;
+use std::path::{Path, PathBuf};
 
 /// The kernel's process files.
 const PROC: &str = "/proc";
@@ -36,34 +37,21 @@ impl ProcessEntry {
 
     /// The live members of a process group.
     pub fn all_in(group: u32) -> Vec<Self> {
-        let Ok(processes) = std::fs::read_dir(PROC) else {
-            return Vec::new();
-        };
-        processes
-            .flatten()
-            .filter_map(|process| process.file_name().to_str()?.parse().ok())
-            .filter_map(Self::of)
+        let members = ids().filter_map(Self::of);
+        members
             .filter(|process| process.is_alive && process.group == group)
             .collect()
     }
 
     /// The processes that were started with that variable, `NAME=value`, as far as visible to this user.
     pub fn all_with(variable: &str) -> Vec<Self> {
-        let Ok(processes) = std::fs::read_dir(PROC) else {
-            return Vec::new();
-        };
-        let has = |folder: &Path| {
-            let environment = std::fs::read(folder.join("environ")).unwrap_or_default();
+        let has = |id: &u32| {
+            let environment = std::fs::read(folder(*id).join("environ")).unwrap_or_default();
             let mut variables = environment.split(|byte| *byte == 0);
             variables.any(|known| known == variable.as_bytes())
         };
-        processes
-            .flatten()
-            .filter(|process| has(&process.path()))
-            .filter_map(|process| process.file_name().to_str()?.parse().ok())
-            .filter_map(Self::of)
-            .filter(|process| process.is_alive)
-            .collect()
+        let started = ids().filter(has).filter_map(Self::of);
+        started.filter(|process| process.is_alive).collect()
     }
 
     /// Ids of the processes that listen on that TCP port of this machine, as far as visible to this user.
@@ -75,36 +63,30 @@ impl ProcessEntry {
             .flat_map(|text| listeners(&text, port))
             .map(|inode| format!("socket:[{inode}]"))
             .collect();
-        let Ok(processes) = std::fs::read_dir(PROC) else {
-            return Vec::new();
-        };
         let holds = |id: &u32| {
-            let folder = Path::new(PROC).join(id.to_string()).join("fd");
-            let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-            let mut targets = files.filter_map(|file| std::fs::read_link(file.path()).ok());
-            targets.any(|target| sockets.iter().any(|socket| target == Path::new(socket)))
+            let mut files = entries(&folder(*id).join("fd"))
+                .filter_map(|file| std::fs::read_link(file.path()).ok());
+            files.any(|file| sockets.iter().any(|socket| file == Path::new(socket)))
         };
-        processes
-            .flatten()
-            .filter_map(|process| process.file_name().to_str()?.parse().ok())
-            .filter(holds)
-            .collect()
+        ids().filter(holds).collect()
+    }
+
+    /// The name of a process; `None` if it has ended, or belongs to another pid namespace.
+    pub fn name_of(id: u32) -> Option<String> {
+        let name = std::fs::read_to_string(folder(id).join("comm")).ok()?;
+        Some(name.trim().to_owned()).filter(|name| !name.is_empty())
     }
 
     /// Names of a process: its own, its program, and the script that it may run.
     pub fn names_of(id: u32) -> Vec<String> {
-        let folder = Path::new(PROC).join(id.to_string());
-        let name = std::fs::read_to_string(folder.join("comm")).unwrap_or_default();
-        let command = std::fs::read(folder.join("cmdline")).unwrap_or_default();
+        let command = std::fs::read(folder(id).join("cmdline")).unwrap_or_default();
         let words = command.split(|byte| *byte == 0).take(2);
         let programs = words.filter_map(|word| {
             let word = String::from_utf8_lossy(word);
             Some(Path::new(&*word).file_name()?.to_str()?.to_owned())
         });
-        std::iter::once(name.trim().to_owned())
-            .chain(programs)
-            .filter(|name| !name.is_empty())
-            .collect()
+        let names = Self::name_of(id).into_iter().chain(programs);
+        names.filter(|name| !name.is_empty()).collect()
     }
 
     /// Fields 1, 3, 4, 5, 6 and 22 of proc(5)'s `stat`. The name in brackets may contain anything.
@@ -121,6 +103,21 @@ impl ProcessEntry {
             started: fields.get(19)?.parse().ok()?,
         })
     }
+}
+
+/// The folder of a process.
+fn folder(id: u32) -> PathBuf {
+    Path::new(PROC).join(id.to_string())
+}
+
+/// The ids of all processes.
+fn ids() -> impl Iterator<Item = u32> {
+    entries(Path::new(PROC)).filter_map(|process| process.file_name().to_str()?.parse().ok())
+}
+
+/// What a folder contains; nothing if it is unreadable.
+fn entries(folder: &Path) -> impl Iterator<Item = DirEntry> + use<> {
+    std::fs::read_dir(folder).into_iter().flatten().flatten()
 }
 
 /// Inodes of the sockets in proc(5)'s `net/tcp` that listen on a port: state 0A, the port in hexadecimal.

@@ -2,5 +2,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
-    let _ = perfgate::telemetry::prometheus::Scrape::parse(text);
+    let _ = perfgate::telemetry::prometheus::Scrape::parse(text, |_| true);
 });

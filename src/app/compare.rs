@@ -60,14 +60,12 @@ pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<ExitStatus,
         .check_names()?;
     let comparison = read_comparison(&args.comparison)?;
     let author = justification::from_files(args.analysis.as_deref(), args.explanation.as_deref())?;
-    let comparison = author.said_of(comparison);
+    let comparison = author.on(comparison);
     finish(&comparison, args.format, &args.output, None, context)
 }
 
 pub(super) fn write_junit(path: &Path, comparison: &Comparison) -> Result<(), Failure> {
-    let junit = render::junit::report(comparison);
-    let junit = junit.map_err(|error| Failure::new(ExitStatus::Bug, error))?;
-    output::write(path, Output::Text, &junit)
+    output::write(path, Output::Text, &render::junit::report(comparison)?)
 }
 
 /// Writes all requested outputs of a comparison and returns its exit code. `accept_label` is the label that accepts a regression.
@@ -107,6 +105,6 @@ pub(super) fn finish(
     // The file is untrusted.
     let status = ExitStatus::ALL
         .into_iter()
-        .find(|status| status.code() == comparison.exit_code);
-    Ok(status.unwrap_or(ExitStatus::NotComparable))
+        .find(|(status, _)| status.code() == comparison.exit_code);
+    Ok(status.map_or(ExitStatus::NotComparable, |(status, _)| status))
 }

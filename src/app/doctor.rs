@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::Context;
 use crate::app::output;
-use crate::cli::doctor::{DoctorArgs, DoctorFormat};
+use crate::cli::TextOrJson;
+use crate::cli::doctor::DoctorArgs;
 use crate::doctor::check::{Level, page, worst};
 use crate::doctor::needs::Needs;
 use crate::doctor::{client, engine, gpu, host, plan};
@@ -54,8 +55,8 @@ pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<ExitStatus, Fa
     groups.extend(measured.as_ref().map(client::checks));
     let worst = worst(&groups);
     let (output, text) = match args.format {
-        DoctorFormat::Text => (Output::Text, page(&groups)),
-        DoctorFormat::Json => (
+        TextOrJson::Text => (Output::Text, page(&groups)),
+        TextOrJson::Json => (
             Output::Json,
             json!({
                 "can_measure": worst != Level::Failure,

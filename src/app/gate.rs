@@ -18,7 +18,7 @@ use crate::git::work_tree;
 use crate::inputs::accepted::Accepted;
 use crate::inputs::base_ref::JudgingFiles;
 use crate::inputs::build_identity::{self, Own};
-use crate::inputs::justification::{self, Author};
+use crate::inputs::justification;
 use crate::inputs::outputs::{LOCK, Outputs};
 use crate::inputs::policy::{policy_at, policy_path};
 use crate::inputs::question::{self, Question};
@@ -37,6 +37,7 @@ use crate::runner::spending::{Of, Spending};
 use crate::runner::{gpus, runtime};
 use crate::terminal::Output;
 use crate::terminal::progress::note;
+use crate::trial::Author;
 
 pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let shown = plan::path(args.run.config.as_deref()).display().to_string();
@@ -114,7 +115,7 @@ fn judged(
         "judges by {} rules of `{}`, {}",
         policy.rules.len(),
         policy_path(&args.policy).display(),
-        base_ref.map_or("as it is here", |base| base.name())
+        base_ref.map_or("as it is here", |base| &base.name)
     );
     files::create_folder(&args.output).map_err(cannot_keep)?;
     outputs_of(args).check()?;
@@ -154,7 +155,7 @@ fn outputs_of(args: &GateArgs) -> Outputs {
         .reads_plan(&args.run)
         .reads_policy(&args.policy)
         .reads_author(&args.author);
-    match &args.baselines {
+    match &args.storage.baselines {
         Location::Folder(folder) => outputs.reads_folder(folder),
         Location::Bucket(_) => outputs,
     }
@@ -202,7 +203,7 @@ impl Judging<'_> {
                     spending: spending.as_ref(),
                     find_stored: &find_stored,
                     scale: None,
-                    author: self.author.texts(),
+                    author: self.author.clone(),
                     base_plan: self.question.base_plan.as_ref(),
                     commits: Commits::default(),
                     logs: &args.output,

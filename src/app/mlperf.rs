@@ -2,8 +2,8 @@
 
 use super::Context;
 use crate::app::output;
+use crate::cli::TextOrJson;
 use crate::cli::mlperf::MlperfArgs;
-use crate::cli::sweep::SweepFormat;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::inputs::mlperf_course;
@@ -27,8 +27,8 @@ pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Fa
     };
     let (_, report) = output::measured(&args.output, &course.plan, context, measure)?;
     let (output, text) = match args.format {
-        SweepFormat::Text => (Output::Text, render::mlperf::text(&report)),
-        SweepFormat::Json => (Output::Json, render::mlperf::json(&report)),
+        TextOrJson::Text => (Output::Text, render::mlperf::text(&report)),
+        TextOrJson::Json => (Output::Json, render::mlperf::json(&report)),
     };
     output::print(output, &text)?;
     output::note_result(&args.output);

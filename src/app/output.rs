@@ -10,15 +10,15 @@ use crate::failure::of_adapters::cannot_keep;
 use crate::files::{self, Destination};
 use crate::inputs::result_file::{self, kept_in};
 use crate::record::format::ResultFile;
-use crate::render::html::HtmlError;
+use crate::render::page::TemplateError;
 use crate::runner::repeat_context::RepeatContext;
 use crate::terminal::progress::note;
 use crate::terminal::{self, Output};
 use crate::{record, secret};
 
 /// A failure to fill a template of perfgate.
-impl From<HtmlError> for Failure {
-    fn from(error: HtmlError) -> Self {
+impl From<TemplateError> for Failure {
+    fn from(error: TemplateError) -> Self {
         Self::new(ExitStatus::Bug, error)
     }
 }

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::Context;
 use crate::app::output;
-use crate::cli::selftest::{SelftestArgs, SelftestFormat};
+use crate::cli::TextOrJson;
+use crate::cli::selftest::SelftestArgs;
 use crate::config::{Plan, ServerPlan};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -44,8 +45,8 @@ pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<ExitStatus, 
     let path = args.output.join("selftest.json");
     output::write(&path, Output::Json, &json)?;
     let (output, text) = match args.format {
-        SelftestFormat::Json => (Output::Json, json),
-        SelftestFormat::Text => (Output::Text, report_text(&report)),
+        TextOrJson::Json => (Output::Json, json),
+        TextOrJson::Text => (Output::Text, report_text(&report)),
     };
     output::print(output, &text)?;
     note(&format!("gates written to `{}`", path.display()));

@@ -2,7 +2,8 @@
 
 use super::Context;
 use crate::app::output;
-use crate::cli::sweep::{SweepArgs, SweepFormat};
+use crate::cli::TextOrJson;
+use crate::cli::sweep::SweepArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::inputs::outputs::Outputs;
@@ -36,11 +37,11 @@ pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitStatus, Fai
     let (result, sweep) = output::measured(&args.output, &plan, context, measure)?;
     let report = SweepReport::of(&result, sweep);
     let (output, text) = match args.format {
-        SweepFormat::Text => (
+        TextOrJson::Text => (
             context.output(),
             render::sweep::text(&report, context.screen.color),
         ),
-        SweepFormat::Json => (Output::Json, render::sweep::json(&report)),
+        TextOrJson::Json => (Output::Json, render::sweep::json(&report)),
     };
     output::print(output, &text)?;
     if let Some(path) = &args.html {

@@ -23,7 +23,6 @@ pub use storage::Storage;
 pub use verify::{Finding, verify};
 
 use crate::config::safe_name;
-use crate::files::{self, FileError};
 use crate::record::format::{Environment, Gpu};
 
 /// Ending of the file name of the last release.
@@ -81,26 +80,6 @@ fn stem(baseline: &Path) -> &str {
     name.split_once(".json").map_or(name, |(stem, _)| stem)
 }
 
-/// The gates that have baselines in a folder, sorted.
-pub fn gates(folder: &Path) -> Result<Vec<String>, FileError> {
-    let mut gates = Vec::new();
-    for name in files::names(folder)? {
-        if files::is_folder(&folder.join(&name))?
-            && !hardware_with_baseline(folder, &name)?.is_empty()
-        {
-            gates.push(name);
-        }
-    }
-    gates.sort();
-    Ok(gates)
-}
-
-/// The hardware for which a gate has a baseline or a ledger, sorted.
-pub fn hardware_with_baseline(folder: &Path, name: &str) -> Result<Vec<String>, FileError> {
-    let names = files::names(&folder.join(safe_name(name)))?;
-    Ok(hardware_of_files(names))
-}
-
 /// The hardware of the baselines and ledgers among the files of a folder, sorted.
 pub fn hardware_of_files(files: impl IntoIterator<Item = String>) -> Vec<String> {
     let names = files.into_iter().filter_map(|name| {
@@ -118,6 +97,7 @@ pub fn hardware_of_files(files: impl IntoIterator<Item = String>) -> Vec<String>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Events;
 
     fn gpu(name: &str) -> Gpu {
         Gpu {
@@ -162,12 +142,12 @@ mod tests {
     #[test]
     fn baselines_of_other_hardware_are_found() {
         let folder = tempfile::tempdir().unwrap();
-        files::write_atomically(&path(folder.path(), "llama", "nvidia-l4"), b"{}").unwrap();
-        assert_eq!(
-            hardware_with_baseline(folder.path(), "llama").unwrap(),
-            ["nvidia-l4"]
-        );
-        let other = hardware_with_baseline(folder.path(), "other").unwrap();
-        assert!(other.is_empty());
+        let baseline = path(folder.path(), "llama", "nvidia-l4");
+        crate::files::write_atomically(&baseline, b"{}").unwrap();
+        let location = Location::Folder(folder.path().to_owned());
+        let storage = Storage::open(&location, None, &Events::ignored()).unwrap();
+        assert_eq!(storage.hardware("llama").unwrap(), ["nvidia-l4"]);
+        assert!(storage.hardware("other").unwrap().is_empty());
+        assert_eq!(storage.gates().unwrap(), ["llama"]);
     }
 }

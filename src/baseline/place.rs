@@ -162,27 +162,38 @@ impl Place {
 
     /// The stored run.
     pub fn run(&self, part: Part) -> Result<Option<Run>, BaselineError> {
-        self.bytes(part)?
-            .map(|bytes| self.as_run(part, bytes))
-            .transpose()
-    }
-
-    pub(super) fn as_run(&self, part: Part, bytes: Vec<u8>) -> Result<Run, BaselineError> {
-        Ok(record::read(&self.shown(part), bytes)?)
-    }
-
-    pub(super) fn as_ledger(&self, bytes: Vec<u8>) -> Result<Vec<Run>, BaselineError> {
-        Ok(record::read_ledger(&self.shown(Part::Ledger), bytes)?)
+        let bytes = self.bytes(part)?;
+        let run = bytes.map(|bytes| record::read(&self.shown(part), bytes));
+        Ok(run.transpose()?)
     }
 
     /// All stored runs; a broken file or line is an error with its name.
     pub fn read(&self) -> Result<StoredRuns, BaselineError> {
         let ledger = self.bytes(Part::Ledger)?;
-        let ledger = ledger.map(|bytes| self.as_ledger(bytes)).transpose()?;
+        self.stored_runs(
+            self.bytes(Part::Baseline)?,
+            ledger,
+            self.bytes(Part::Release)?,
+        )
+    }
+
+    /// The runs in the bytes of the three files.
+    pub(super) fn stored_runs(
+        &self,
+        baseline: Option<Vec<u8>>,
+        ledger: Option<Vec<u8>>,
+        release: Option<Vec<u8>>,
+    ) -> Result<StoredRuns, BaselineError> {
+        let run = |part, bytes: Option<Vec<u8>>| {
+            let run = bytes.map(|bytes| record::read(&self.shown(part), bytes));
+            run.transpose()
+        };
+        let name = self.shown(Part::Ledger);
+        let ledger = ledger.map(|bytes| record::read_ledger(&name, bytes));
         Ok(StoredRuns {
-            baseline: self.run(Part::Baseline)?,
-            ledger: ledger.unwrap_or_default(),
-            release: self.run(Part::Release)?,
+            ledger: ledger.transpose()?.unwrap_or_default(),
+            baseline: run(Part::Baseline, baseline)?,
+            release: run(Part::Release, release)?,
         })
     }
 }

@@ -11,7 +11,7 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::bucket::{Bucket, BucketError, Fetched};
+use super::bucket::{Bucket, BucketError};
 use super::folder::lock;
 use super::place::{Backend, BaselineError, Part, Place, StoredRuns};
 use crate::event::StorageEvent;
@@ -35,6 +35,18 @@ pub struct Change {
     pub baseline: Option<ResultFile>,
     /// The run that becomes the last release.
     pub release: Option<ResultFile>,
+}
+
+impl Change {
+    /// The files that follow the ledger.
+    fn runs(&self) -> impl Iterator<Item = (Part, &ResultFile)> {
+        let runs = [
+            (Part::Baseline, &self.baseline),
+            (Part::Release, &self.release),
+        ];
+        let runs = runs.into_iter();
+        runs.filter_map(|(part, run)| Some((part, run.as_ref()?)))
+    }
 }
 
 /// How a promotion ended.
@@ -79,15 +91,9 @@ impl Place {
             let ledger = with_session(self.bytes(Part::Ledger)?, session)?;
             files::write_atomically(&file(Part::Ledger), &ledger).map_err(BaselineError::from)?;
         }
-        let runs = [
-            (Part::Baseline, &change.baseline),
-            (Part::Release, &change.release),
-        ];
-        for (part, run) in runs {
-            if let Some(run) = run {
-                files::write_atomically(&file(part), &written(run)?)
-                    .map_err(|error| unfinished(error.into()))?;
-            }
+        for (part, run) in change.runs() {
+            files::write_atomically(&file(part), &written(run)?)
+                .map_err(|error| unfinished(error.into()))?;
         }
         Ok((said, Ended::Current))
     }
@@ -107,32 +113,39 @@ impl Place {
                     .fetch(&self.object(part))
                     .map_err(BaselineError::from)
             };
-            let (baseline, ledger, release) = (
-                fetch(Part::Baseline)?,
-                fetch(Part::Ledger)?,
-                fetch(Part::Release)?,
-            );
-            let stored_runs = self.stored_runs(baseline, ledger.clone(), release)?;
+            let baseline = fetch(Part::Baseline)?;
+            let ledger = fetch(Part::Ledger)?;
+            let release = fetch(Part::Release)?;
+            let replaced = ledger.as_ref().map(|ledger| ledger.version.clone());
+            let ledger = ledger.map(|ledger| ledger.bytes);
+            let stored_runs = self.stored_runs(
+                baseline.map(|baseline| baseline.bytes),
+                ledger.clone(),
+                release.map(|release| release.bytes),
+            )?;
             // An earlier attempt may have succeeded although its answer was lost.
-            if let Some((said, change)) = tried.take_if(|(_, change)| {
-                change
-                    .session
-                    .as_ref()
-                    .is_some_and(|session| has(&stored_runs, session))
-            }) {
-                break (said, change);
+            let is_stored = |session: &ResultFile| {
+                let mut ledger = stored_runs.ledger.iter();
+                ledger.any(|there| is_same_run(&there.file, session))
+            };
+            if let Some(stored) =
+                tried.take_if(|(_, change)| change.session.as_ref().is_some_and(is_stored))
+            {
+                break stored;
             }
             let (said, change) = decide(&stored_runs)?;
             let Some(session) = &change.session else {
                 break (said, change);
             };
-            let text = with_session(ledger.as_ref().map(|ledger| ledger.bytes.clone()), session)?;
-            let replaced = ledger.as_ref().map(|ledger| &ledger.version);
             let won = bucket
-                .put(&ledger_object, text, replaced)
+                .put(
+                    &ledger_object,
+                    with_session(ledger, session)?,
+                    replaced.as_ref(),
+                )
                 .map_err(|error| {
                     // It is unknown whether the server stored it.
-                    let is_unclear = matches!(error, BucketError::Unreachable { .. });
+                    let is_unclear = matches!(error, BucketError::Unreachable(_));
                     let error = BaselineError::from(error);
                     if is_unclear { unfinished(error) } else { error }
                 })?;
@@ -146,62 +159,33 @@ impl Place {
         Ok((said, ended))
     }
 
-    fn stored_runs(
-        &self,
-        baseline: Option<Fetched>,
-        ledger: Option<Fetched>,
-        release: Option<Fetched>,
-    ) -> Result<StoredRuns, BaselineError> {
-        let run = |part, fetched: Option<Fetched>| {
-            fetched
-                .map(|fetched| self.as_run(part, fetched.bytes))
-                .transpose()
-        };
-        let ledger = ledger
-            .map(|fetched| self.as_ledger(fetched.bytes))
-            .transpose()?;
-        Ok(StoredRuns {
-            baseline: run(Part::Baseline, baseline)?,
-            ledger: ledger.unwrap_or_default(),
-            release: run(Part::Release, release)?,
-        })
-    }
-
     /// The steps after the ledger: the baseline, if its session is still the last, and the release.
     fn follow(&self, bucket: &Bucket, change: &Change) -> Result<Ended, BaselineError> {
         let mut ended = Ended::Current;
-        if let Some(run) = &change.baseline {
+        for (part, run) in change.runs() {
             let mut waiting = Waiting::new();
-            let object = self.object(Part::Baseline);
-            loop {
-                // In this order: a program that changes the ledger after this read also writes the baseline.
-                let there = bucket.fetch(&object)?;
-                let ledger = bucket.fetch(&self.object(Part::Ledger))?;
-                let stored_runs = self.stored_runs(there.clone(), ledger, None)?;
-                let is_last = |last: &record::Run| is_same_run(&last.file, run);
-                if !stored_runs.ledger.last().is_some_and(is_last) {
-                    ended = Ended::Overtaken;
-                    break;
-                }
-                let replaced = there.as_ref().map(|there| &there.version);
-                if stored_runs.baseline.as_ref().is_some_and(is_last)
-                    || bucket.put(&object, written(run)?, replaced)?
-                {
-                    break;
-                }
-                waiting.again(bucket, &self.shown(Part::Baseline))?;
-            }
-        }
-        if let Some(run) = &change.release {
-            let mut waiting = Waiting::new();
-            let object = self.object(Part::Release);
+            let object = self.object(part);
             loop {
                 let there = bucket.fetch(&object)?;
-                let replaced = there.as_ref().map(|there| &there.version);
-                if bucket.put(&object, written(run)?, replaced)? {
+                let replaced = there.as_ref().map(|there| there.version.clone());
+                if part == Part::Baseline {
+                    // In this order: a program that changes the ledger after this read also writes the baseline.
+                    let ledger = bucket.fetch(&self.object(Part::Ledger))?;
+                    let [there, ledger] = [there, ledger].map(|file| file.map(|file| file.bytes));
+                    let stored_runs = self.stored_runs(there, ledger, None)?;
+                    let is_last = |last: &record::Run| is_same_run(&last.file, run);
+                    if !stored_runs.ledger.last().is_some_and(is_last) {
+                        ended = Ended::Overtaken;
+                        break;
+                    }
+                    if stored_runs.baseline.as_ref().is_some_and(is_last) {
+                        break;
+                    }
+                }
+                if bucket.put(&object, written(run)?, replaced.as_ref())? {
                     break;
                 }
-                waiting.again(bucket, &self.shown(Part::Release))?;
+                waiting.again(bucket, &self.shown(part))?;
             }
         }
         Ok(ended)
@@ -238,11 +222,6 @@ impl Waiting {
         std::thread::sleep(most / 1000 * u32::try_from(chance).unwrap_or(0));
         Ok(())
     }
-}
-
-fn has(stored_runs: &StoredRuns, session: &ResultFile) -> bool {
-    let mut ledger = stored_runs.ledger.iter();
-    ledger.any(|there| is_same_run(&there.file, session))
 }
 
 fn unfinished(error: BaselineError) -> BaselineError {

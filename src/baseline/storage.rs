@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::bucket::{Bucket, OfflineCopies};
 use super::place::{Backend, BaselineError, Place};
-use super::{Location, gates, hardware_of_files, hardware_with_baseline};
+use super::{Location, hardware_of_files};
 use crate::config::safe_name;
 use crate::event::Events;
+use crate::files;
 
 /// Storage with the baselines of many gates.
 #[derive(Clone, Debug)]
@@ -33,28 +34,35 @@ impl Storage {
 
     /// The gates that have baselines, sorted.
     pub fn gates(&self) -> Result<Vec<String>, BaselineError> {
-        let bucket = match &self.backend {
-            Backend::Folder(folder) => return Ok(gates(folder)?),
-            Backend::Bucket(bucket) => bucket,
+        let names = match &self.backend {
+            Backend::Folder(folder) => files::names(folder)?,
+            Backend::Bucket(bucket) => bucket.names("", true)?,
         };
-        let mut names = Vec::new();
-        for name in bucket.names("", true)? {
-            if !self.hardware(&name)?.is_empty() {
-                names.push(name);
+        let mut gates = Vec::new();
+        for name in names {
+            if self.is_folder(&name)? && !self.hardware(&name)?.is_empty() {
+                gates.push(name);
             }
         }
-        names.sort();
-        Ok(names)
+        gates.sort();
+        Ok(gates)
+    }
+
+    /// A bucket lists folders apart from files.
+    fn is_folder(&self, name: &str) -> Result<bool, BaselineError> {
+        match &self.backend {
+            Backend::Folder(folder) => Ok(files::is_folder(&folder.join(name))?),
+            Backend::Bucket(_) => Ok(true),
+        }
     }
 
     /// The hardware for which a gate has a baseline or a ledger, sorted.
     pub fn hardware(&self, name: &str) -> Result<Vec<String>, BaselineError> {
-        match &self.backend {
-            Backend::Folder(folder) => Ok(hardware_with_baseline(folder, name)?),
-            Backend::Bucket(bucket) => {
-                Ok(hardware_of_files(bucket.names(&safe_name(name), false)?))
-            }
-        }
+        let name = safe_name(name);
+        Ok(hardware_of_files(match &self.backend {
+            Backend::Folder(folder) => files::names(&folder.join(name))?,
+            Backend::Bucket(bucket) => bucket.names(&name, false)?,
+        }))
     }
 
     /// The files of a gate on some hardware.

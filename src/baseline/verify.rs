@@ -20,19 +20,12 @@ pub struct Finding {
 /// Beginnings of git's conflict marker lines.
 const CONFLICT: [&[u8]; 4] = [b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>"];
 
-/// The readable part of a ledger.
-struct Ledger {
-    /// The readable sessions, with their lines.
-    sessions: Vec<(usize, Run)>,
-    /// Whether the file is missing.
-    is_gone: bool,
-}
-
 /// Checks all files of a gate on one hardware. `hardware` is the name in their paths. An error if they cannot be
 /// checked.
 pub fn verify(place: &Place, hardware: &str) -> Result<Vec<Finding>, BaselineError> {
     let mut found = Vec::new();
-    let Ledger { sessions, is_gone } = ledger(place, hardware, &mut found)?;
+    let ledger = ledger(place, hardware, &mut found)?;
+    let sessions = ledger.as_deref().unwrap_or_default();
     let baseline = run(place, Part::Baseline, &mut found)?;
     let release = run(place, Part::Release, &mut found)?;
     let shown = |part| place.shown(part);
@@ -63,7 +56,7 @@ pub fn verify(place: &Place, hardware: &str) -> Result<Vec<Finding>, BaselineErr
             ),
         }),
         // A baseline written by hand has no ledger until the first promotion.
-        (Some(baseline), None) if is_gone && baseline.file.promotion.is_some() => {
+        (Some(baseline), None) if ledger.is_none() && baseline.file.promotion.is_some() => {
             found.push(Finding {
                 at: shown(Part::Ledger),
                 what: "it is missing, although the baseline was accepted as one of its sessions"
@@ -107,32 +100,24 @@ fn run(place: &Place, part: Part, found: &mut Vec<Finding>) -> Result<Option<Run
     }
 }
 
-/// Checks every line and the order of the lines.
+/// Checks every line and the order of the lines. The readable sessions with their lines; `None` without a ledger.
 fn ledger(
     place: &Place,
     hardware: &str,
     found: &mut Vec<Finding>,
-) -> Result<Ledger, BaselineError> {
+) -> Result<Option<Vec<(usize, Run)>>, BaselineError> {
     let path = place.shown(Part::Ledger);
     let mut sessions: Vec<(usize, Run)> = Vec::new();
     let text = match place.bytes(Part::Ledger) {
         Ok(Some(text)) => text,
-        Ok(None) => {
-            return Ok(Ledger {
-                sessions,
-                is_gone: true,
-            });
-        }
+        Ok(None) => return Ok(None),
         Err(BaselineError::File(error)) => {
             found.push(Finding {
                 at: path,
                 what: error.to_string(),
                 fix: "make it readable for this user".to_owned(),
             });
-            return Ok(Ledger {
-                sessions,
-                is_gone: false,
-            });
+            return Ok(Some(sessions));
         }
         Err(error) => return Err(error),
     };
@@ -187,10 +172,7 @@ fn ledger(
             Some(_) | None => of_broken(place, &numbers),
         };
     }
-    Ok(Ledger {
-        sessions,
-        is_gone: false,
-    })
+    Ok(Some(sessions))
 }
 
 /// Shown once, because line numbers change after a deletion.

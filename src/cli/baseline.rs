@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::TextOrJson;
 use super::compare::PolicyArgs;
 use crate::baseline::Location;
 
@@ -21,7 +22,7 @@ pub enum BaselineCommand {
     /// Accept a run: make it the baseline and add it to the ledger
     Update(UpdateArgs),
     /// Show one baseline
-    Show(ShowArgs),
+    Show(WhichArgs),
     /// List all baselines with their age
     List(ListArgs),
     /// Show the accepted runs over time: values, segments, steps; exports for dashboards
@@ -31,7 +32,7 @@ pub enum BaselineCommand {
 }
 
 /// Help text for a location.
-pub(super) const LOCATION_HELP: &str = "Folder or bucket of all baselines: a path, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, \
+const LOCATION_HELP: &str = "Folder or bucket of all baselines: a path, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, \
     az://CONTAINER/PREFIX, file:///PATH";
 
 /// Location of the baselines.
@@ -106,14 +107,6 @@ pub struct UpdateArgs {
     pub policy: PolicyArgs,
 }
 
-/// Options of `perfgate baseline show`.
-#[derive(Debug, Args)]
-pub struct ShowArgs {
-    /// Selects a baseline.
-    #[command(flatten)]
-    pub which: WhichArgs,
-}
-
 /// Options of `perfgate baseline list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
@@ -121,18 +114,8 @@ pub struct ListArgs {
     #[command(flatten)]
     pub storage: StorageArgs,
     /// Output format on stdout
-    #[arg(long, value_enum, default_value_t = ListFormat::Text)]
-    pub format: ListFormat,
-}
-
-/// Output format of a list.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum ListFormat {
-    /// A table
-    #[default]
-    Text,
-    /// A list of JSON objects
-    Json,
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    pub format: TextOrJson,
 }
 
 const HISTORY_EXAMPLES: &str = "\

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::config;
+use super::values::stable_within;
+use crate::config::parse_duration;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -133,13 +134,13 @@ pub struct LoadArgs {
     #[arg(long, visible_alias = "random-seed")]
     pub seed: Option<u64>,
     /// Start no request after this time; --num-prompts is then the maximum number of requests
-    #[arg(long, visible_alias = "benchmark-duration", value_parser = duration)]
+    #[arg(long, visible_alias = "benchmark-duration", value_parser = parse_duration)]
     pub duration: Option<Duration>,
     /// Time in which the load ramps up: streams open one after the other, arrivals become faster
-    #[arg(long, value_parser = duration)]
+    #[arg(long, value_parser = parse_duration)]
     pub ramp_up: Option<Duration>,
     /// Time limit of one request
-    #[arg(long, value_parser = duration)]
+    #[arg(long, value_parser = parse_duration)]
     pub timeout: Option<Duration>,
     /// Extra header of each request, in quotes; repeatable. perfgate never shows its value. `headers` in the file can also
     /// read values from the environment
@@ -188,10 +189,6 @@ pub enum DatasetFormatArg {
     Mooncake,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    config::parse_duration(text)
-}
-
 /// `ttft:200ms`.
 fn limit(text: &str) -> Result<(Latency, Duration), String> {
     let (name, limit) = text
@@ -205,16 +202,11 @@ fn limit(text: &str) -> Result<(Latency, Duration), String> {
             return Err(format!("`{other}` is not a latency; use ttft, tpot or e2e"));
         }
     };
-    let limit = config::parse_duration(limit.trim())?;
+    let limit = parse_duration(limit.trim())?;
     if limit.is_zero() {
         return Err("the limit must be above zero".to_owned());
     }
     Ok((latency, limit))
-}
-
-/// `10%`, or `0.1`.
-fn stable_within(text: &str) -> Result<f64, String> {
-    super::share::share_from(0.001, text)
 }
 
 #[cfg(test)]

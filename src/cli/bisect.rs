@@ -1,16 +1,17 @@
 //! `perfgate bisect`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::bench::RunArgs;
 use super::compare::PolicyArgs;
+use super::with_exit_codes;
 use crate::exit::BisectStatus;
 
 /// Options of `perfgate bisect`.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, after_help = after_help())]
+#[command(args_conflicts_with_subcommands = true, after_help = with_exit_codes(EXAMPLES, &BisectStatus::ALL, BisectStatus::code))]
 pub struct BisectArgs {
     /// Action other than judging a commit.
     #[command(subcommand)]
@@ -75,6 +76,21 @@ pub struct BisectOptions {
     pub run: RunArgs,
 }
 
+impl BisectOptions {
+    /// The files that configure the load and the rules, where they are named.
+    pub(crate) fn files_of_criteria(&self) -> [Option<&Path>; 2] {
+        [
+            self.run.config.as_deref(),
+            self.policy.thresholds.as_deref(),
+        ]
+    }
+
+    /// Whether a commit is bad whose target does not start.
+    pub(crate) fn is_startup_searched(&self) -> bool {
+        self.startup_failure == StartupFailure::Bad
+    }
+}
+
 /// Result for a commit whose target does not start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum StartupFailure {
@@ -97,8 +113,7 @@ Examples:
 Your working tree does not change: perfgate checks out and builds commits in work trees below .git/perfgate-bisect, and \
 starts git's search with --no-checkout. `git bisect reset` ends the search.";
 
-fn after_help() -> String {
-    let mut text = "\
+const EXAMPLES: &str = "\
 Examples:
   perfgate bisect start v1.4 main --build 'docker build -t {image} .'
       checks both ends, prepares, and prints: git bisect run perfgate bisect
@@ -114,11 +129,4 @@ most --max-pairs pairs. At the end it measures the found commit against its pare
 end; the server is that of each commit (docs/reference/bisect.md).
 
 Exit codes, as git bisect run reads them:
-"
-    .to_owned();
-    for status in BisectStatus::ALL {
-        use std::fmt::Write as _;
-        let _ = writeln!(text, "  {:>3}  {}", status.code(), status.meaning());
-    }
-    text
-}
+";

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
 
+use super::values::threshold;
 use crate::baseline::Location;
-use crate::config;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -156,17 +156,4 @@ pub enum Format {
     Json,
     /// Markdown, as in a pull request comment
     Markdown,
-}
-
-/// `0.05`, as in published recipes, or `5%`.
-fn threshold(text: &str) -> Result<f64, String> {
-    let ratio = match text.parse::<f64>() {
-        Ok(ratio) => ratio,
-        Err(_not_a_plain_number) => config::parse_percentage(text)?,
-    };
-    if ratio.is_finite() && ratio > 0.0 && ratio < 1.0 {
-        Ok(ratio)
-    } else {
-        Err("write a share above 0 and below 1, as in 0.05 or 5%".to_owned())
-    }
 }

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+
+use super::TextOrJson;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,16 +30,6 @@ pub struct DoctorArgs {
     #[arg(long)]
     pub quick: bool,
     /// Output format on stdout
-    #[arg(long, value_enum, default_value_t = DoctorFormat::Text)]
-    pub format: DoctorFormat,
-}
-
-/// Output format on stdout.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum DoctorFormat {
-    /// A page of text
-    #[default]
-    Text,
-    /// Every check and figure
-    Json,
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    pub format: TextOrJson,
 }

@@ -4,29 +4,23 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::baseline::LOCATION_HELP;
+use super::baseline::StorageArgs;
 use super::bench::RunArgs;
 use super::compare::{AuthorArgs, PolicyArgs};
 use super::publish::PublishArgs;
-use crate::baseline::Location;
+use super::with_exit_codes;
 use crate::exit::ExitStatus;
 
 /// Options of `perfgate gate`.
 #[derive(Debug, Args)]
-#[command(after_help = after_help())]
+#[command(after_help = with_exit_codes(EXAMPLES, &ExitStatus::ALL, ExitStatus::code))]
 pub struct GateArgs {
     /// The accepted run [default: baselines/NAME/HARDWARE.json]
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE", conflicts_with = "baselines")]
     pub baseline: Option<PathBuf>,
     /// Location of the baselines.
-    #[arg(
-        long,
-        value_name = "LOCATION",
-        default_value = "baselines",
-        help = LOCATION_HELP,
-        conflicts_with = "baseline"
-    )]
-    pub baselines: Location,
+    #[command(flatten)]
+    pub storage: StorageArgs,
     /// Ledger of accepted runs, one result per line [default: beside the baseline]
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
@@ -62,8 +56,7 @@ pub struct GateArgs {
     pub publish: PublishArgs,
 }
 
-fn after_help() -> String {
-    let mut text = "\
+const EXAMPLES: &str = "\
 Examples:
   perfgate gate                                         as configured in perfgate.yaml and thresholds.yaml
   perfgate gate --config perf/llama.yaml --thresholds perf/thresholds.yaml --output out
@@ -80,11 +73,4 @@ In a step of GitHub Actions the verdict also goes to the step summary and to the
 comment on the pull request and a status on its head commit (docs/reference/github.md).
 
 Exit codes:
-"
-    .to_owned();
-    for status in ExitStatus::ALL {
-        use std::fmt::Write as _;
-        let _ = writeln!(text, "  {:>3}  {}", status.code(), status.meaning());
-    }
-    text
-}
+";

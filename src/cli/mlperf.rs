@@ -3,11 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
+use super::TextOrJson;
 use super::bench::RunArgs;
-use super::share::share;
-use super::sweep::{SweepFormat, duration, load, precision};
+use super::values::{load, precision, share};
+use crate::config::parse_duration;
+use crate::mlperf::{TASKS, Task};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,8 +36,8 @@ pub struct MlperfArgs {
     #[arg(long, value_enum)]
     pub scenario: ScenarioArg,
     /// The task, which sets the limits
-    #[arg(long, value_enum)]
-    pub task: TaskArg,
+    #[arg(long, value_parser = task())]
+    pub task: &'static Task,
     /// Scheduled queries per second; with --find-peak the first rate, for offline the expected rate
     #[arg(long, value_name = "RATE", value_parser = load, required_if_eq_any([("scenario", "server"), ("scenario", "interactive")]))]
     pub target_qps: Option<f64>,
@@ -48,8 +51,8 @@ pub struct MlperfArgs {
     #[arg(long, short, value_name = "FILE", default_value = "mlperf.json")]
     pub output: PathBuf,
     /// Output format on stdout
-    #[arg(long, value_enum, default_value_t = SweepFormat::Text)]
-    pub format: SweepFormat,
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    pub format: TextOrJson,
     /// Requirements other than the task's.
     #[command(flatten)]
     pub required: RequiredArgs,
@@ -63,13 +66,13 @@ pub struct MlperfArgs {
 #[command(next_help_heading = "Requirements")]
 pub struct RequiredArgs {
     /// Limit of the time to first token
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub ttft_limit: Option<Duration>,
     /// Limit of the time per output token
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub tpot_limit: Option<Duration>,
     /// Minimum measured time
-    #[arg(long, value_name = "DURATION", default_value = "600s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "600s", value_parser = parse_duration)]
     pub min_duration: Duration,
     /// Minimum number of queries [default: as the percentile requires; for offline the task's data set]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
@@ -93,52 +96,8 @@ pub enum ScenarioArg {
     Offline,
 }
 
-/// The task, which sets the limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[expect(missing_docs, reason = "the names are sufficient")]
-pub enum TaskArg {
-    #[value(name = "llama2-70b")]
-    Llama270b,
-    #[value(name = "mixtral-8x7b")]
-    Mixtral8x7b,
-    #[value(name = "llama3.1-405b")]
-    Llama31405b,
-    #[value(name = "llama3.1-8b")]
-    Llama318b,
-    #[value(name = "deepseek-r1")]
-    DeepseekR1,
-    #[value(name = "gpt-oss-120b")]
-    GptOss120b,
-}
-
-impl TaskArg {
-    /// Name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Llama270b => "llama2-70b",
-            Self::Mixtral8x7b => "mixtral-8x7b",
-            Self::Llama31405b => "llama3.1-405b",
-            Self::Llama318b => "llama3.1-8b",
-            Self::DeepseekR1 => "deepseek-r1",
-            Self::GptOss120b => "gpt-oss-120b",
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_task_of_the_command_line_has_its_limits() {
-        let names: Vec<String> = TaskArg::value_variants()
-            .iter()
-            .map(|task| task.to_possible_value().unwrap().get_name().to_owned())
-            .collect();
-        let known: Vec<&str> = crate::mlperf::TASKS.iter().map(|task| task.name).collect();
-        assert_eq!(names, known);
-        for task in TaskArg::value_variants() {
-            assert!(names.iter().any(|name| name == task.name()));
-        }
-    }
+/// A task by its name.
+fn task() -> impl TypedValueParser<Value = &'static Task> {
+    let names = PossibleValuesParser::new(TASKS.iter().map(|task| task.name));
+    names.try_map(|name| Task::named(&name).ok_or("this task has no limits"))
 }

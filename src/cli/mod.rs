@@ -7,14 +7,13 @@ pub mod comment;
 pub mod compare;
 pub mod doctor;
 pub mod gate;
-pub mod guard;
 pub mod init;
 pub mod mlperf;
 pub mod publish;
 pub mod selftest;
-mod share;
 pub mod simulate;
 pub mod sweep;
+mod values;
 
 use std::path::PathBuf;
 
@@ -90,7 +89,7 @@ pub enum Command {
     Simulate(simulate::SimulateArgs),
     /// End the server of a killed perfgate; perfgate starts this command itself
     #[command(hide = true)]
-    Guard(guard::GuardArgs),
+    Guard(GuardArgs),
     /// Print the JSON Schemas of all files
     Schema(SchemaArgs),
     /// Print completions for a shell
@@ -98,6 +97,14 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// Options of the guard.
+#[derive(Debug, clap::Args)]
+pub struct GuardArgs {
+    /// The perfgate process that it guards; visible in process lists
+    #[arg(long, value_name = "PID")]
+    pub of: u32,
 }
 
 /// Options of `perfgate schema`.
@@ -109,6 +116,16 @@ pub struct SchemaArgs {
     /// File whose schema to print
     #[arg(value_enum, required_unless_present = "output")]
     pub file: Option<SchemaFile>,
+}
+
+/// Output format of a command on stdout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum TextOrJson {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
 }
 
 /// Files with a schema.
@@ -128,4 +145,10 @@ pub enum SchemaFile {
     Perfgate,
     /// `thresholds.yaml`
     Thresholds,
+}
+
+/// Examples with the list of exit codes below them.
+fn with_exit_codes<T: Copy>(examples: &str, all: &[(T, &str)], code: fn(T) -> u8) -> String {
+    let line = |(status, meaning): &(T, &str)| format!("  {:>3}  {meaning}\n", code(*status));
+    format!("{examples}{}", all.iter().map(line).collect::<String>())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, Parser, ValueEnum};
+use clap::{Args, FromArgMatches as _, ValueEnum};
 
 /// What to publish, and how.
 #[derive(Debug, Args)]
@@ -35,7 +35,7 @@ pub struct PublishArgs {
     #[arg(long, value_name = "N")]
     pub pull_request: Option<u64>,
     /// Time limit of publishing; if GitHub requests a longer wait, perfgate reports it and does not wait
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = super::sweep::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = crate::config::parse_duration)]
     pub publish_timeout: Duration,
     /// Real milliseconds per second of waiting for GitHub; for tests.
     #[arg(
@@ -55,18 +55,12 @@ pub struct PublishArgs {
     pub github_timeout_ms: u64,
 }
 
-/// Only these options.
-#[derive(Parser)]
-struct Alone {
-    #[command(flatten)]
-    publish: PublishArgs,
-}
-
 impl PublishArgs {
     /// The defaults; `None` if an environment variable has an invalid value.
     pub fn defaults() -> Option<Self> {
-        let alone = Alone::try_parse_from(["perfgate"]).ok();
-        alone.map(|alone| alone.publish)
+        let command = Self::augment_args(clap::Command::new("perfgate"));
+        let matches = command.try_get_matches_from(["perfgate"]).ok()?;
+        Self::from_arg_matches(&matches).ok()
     }
 }
 

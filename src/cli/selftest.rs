@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
+use super::TextOrJson;
 use super::bench::RunArgs;
 use super::compare::PolicyArgs;
 use crate::config;
@@ -44,8 +45,8 @@ pub struct SelftestArgs {
     #[arg(long)]
     pub without_base: bool,
     /// Output format on stdout
-    #[arg(long, value_enum, default_value_t = SelftestFormat::Text)]
-    pub format: SelftestFormat,
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    pub format: TextOrJson,
     /// Folder for selftest.json and the measurements of all gates
     #[arg(
         long,
@@ -60,14 +61,4 @@ pub struct SelftestArgs {
     /// Target and load.
     #[command(flatten)]
     pub run: RunArgs,
-}
-
-/// Output format on stdout.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum SelftestFormat {
-    /// A table
-    #[default]
-    Text,
-    /// The content of selftest.json
-    Json,
 }

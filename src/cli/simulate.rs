@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::config;
+use crate::config::{parse_bytes, parse_duration, parse_percentage};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -32,7 +32,7 @@ pub struct SimulateArgs {
     #[arg(long, default_value = "simulated")]
     pub model: String,
     /// Time until the server is ready
-    #[arg(long, default_value = "0s", value_parser = duration, help_heading = "Server")]
+    #[arg(long, default_value = "0s", value_parser = parse_duration, help_heading = "Server")]
     pub startup: Duration,
     /// Longest prompt and answer together, in tokens
     #[arg(long, default_value_t = 8192, help_heading = "Server")]
@@ -47,16 +47,16 @@ pub struct SimulateArgs {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=1), help_heading = "Server")]
     pub gpus: u32,
     /// Memory of a simulated GPU
-    #[arg(long, default_value = "80GiB", value_parser = bytes, help_heading = "Server")]
+    #[arg(long, default_value = "80GiB", value_parser = parse_bytes, help_heading = "Server")]
     pub gpu_memory: u64,
     /// Cost of a step
-    #[arg(long, default_value = "4ms", value_parser = duration, help_heading = "Speed")]
+    #[arg(long, default_value = "4ms", value_parser = parse_duration, help_heading = "Speed")]
     pub step_base: Duration,
     /// Cost of each decoding sequence in a step
-    #[arg(long, default_value = "100us", value_parser = duration, help_heading = "Speed")]
+    #[arg(long, default_value = "100us", value_parser = parse_duration, help_heading = "Speed")]
     pub step_per_running: Duration,
     /// Cost of each prompt token
-    #[arg(long, default_value = "20us", value_parser = duration, help_heading = "Speed")]
+    #[arg(long, default_value = "20us", value_parser = parse_duration, help_heading = "Speed")]
     pub prefill_per_token: Duration,
     /// Factor on all costs
     #[arg(long, default_value_t = 1.0, value_parser = factor, help_heading = "Changes")]
@@ -68,13 +68,13 @@ pub struct SimulateArgs {
     #[arg(long, default_value_t = 1.0, value_parser = factor, help_heading = "Changes")]
     pub prefill_slowdown: f64,
     /// Growth of the engine's memory, at the expense of the KV cache
-    #[arg(long, default_value = "0%", value_parser = share, help_heading = "Changes")]
+    #[arg(long, default_value = "0%", value_parser = parse_percentage, help_heading = "Changes")]
     pub memory_growth: f64,
     /// Relative standard deviation of each start's speed
-    #[arg(long, default_value = "0%", value_parser = share, help_heading = "Chance")]
+    #[arg(long, default_value = "0%", value_parser = parse_percentage, help_heading = "Chance")]
     pub noise: f64,
     /// Relative standard deviation of each step
-    #[arg(long, default_value = "0%", value_parser = share, help_heading = "Chance")]
+    #[arg(long, default_value = "0%", value_parser = parse_percentage, help_heading = "Chance")]
     pub step_noise: f64,
     /// Seed of all random numbers; without it every start uses a random seed
     #[arg(long, help_heading = "Chance")]
@@ -83,29 +83,17 @@ pub struct SimulateArgs {
     #[arg(long, default_value_t = 0, help_heading = "Chance")]
     pub start: u32,
     /// Share of requests answered with status 500
-    #[arg(long, default_value = "0%", value_parser = share, help_heading = "Faults")]
+    #[arg(long, default_value = "0%", value_parser = parse_percentage, help_heading = "Faults")]
     pub fail_rate: f64,
     /// Share of streams that end with an error event
-    #[arg(long, default_value = "0%", value_parser = share, help_heading = "Faults")]
+    #[arg(long, default_value = "0%", value_parser = parse_percentage, help_heading = "Faults")]
     pub fail_mid_stream_rate: f64,
     /// Share of streams cut off in the middle
-    #[arg(long, default_value = "0%", value_parser = share, help_heading = "Faults")]
+    #[arg(long, default_value = "0%", value_parser = parse_percentage, help_heading = "Faults")]
     pub truncate_rate: f64,
     /// Die at the N-th completion request
     #[arg(long, value_name = "N", help_heading = "Faults")]
     pub die_after: Option<u64>,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    config::parse_duration(text)
-}
-
-fn bytes(text: &str) -> Result<u64, String> {
-    config::parse_bytes(text)
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    config::parse_percentage(text)
 }
 
 /// A factor with a measurable result.

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::TextOrJson;
 use super::bench::RunArgs;
-use super::share::{share, share_from};
-use crate::config;
+use super::values::{load, precision, share};
+use crate::config::parse_duration;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,8 +39,8 @@ pub struct SweepArgs {
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
     /// Output format on stdout
-    #[arg(long, value_enum, default_value_t = SweepFormat::Text)]
-    pub format: SweepFormat,
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    pub format: TextOrJson,
     /// The loads.
     #[command(flatten)]
     pub course: CourseArgs,
@@ -74,7 +75,7 @@ pub struct CourseArgs {
     #[arg(long, value_name = "COUNT", default_value_t = 8)]
     pub requests_per_slot: usize,
     /// Minimum duration of an open loop: a short one does not show that the server falls behind
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
     pub min_duration: Duration,
 }
 
@@ -85,41 +86,4 @@ pub enum FindArg {
     Concurrency,
     /// Requests per second
     RequestRate,
-}
-
-/// Output format on stdout.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum SweepFormat {
-    /// A table
-    #[default]
-    Text,
-    /// `perfgate.sweep/1`
-    Json,
-}
-
-pub(crate) fn precision(text: &str) -> Result<f64, String> {
-    share_from(0.005, text)
-}
-
-pub(crate) fn load(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(load) if (1e-3..=1e6).contains(&load) => Ok(load),
-        _ => Err("write a number from 0.001 to 1000000".to_owned()),
-    }
-}
-
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    config::parse_duration(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shares_are_written_as_ratios_or_percentages_and_loads_as_numbers() {
-        assert_eq!(share("0.99"), share("99%"));
-        assert!(share("1").is_err() && share("nan").is_err() && precision("0.1%").is_err());
-        assert!(load("0").is_err() && load("inf").is_err());
-    }
 }

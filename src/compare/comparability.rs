@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::arguments;
-use super::finding::Finding;
+use crate::code::Code;
 use crate::metric::Metric;
-use crate::record::format::{Load, Server, Workload};
+use crate::record::format::{Load, ResultFile, Server, Workload};
 use crate::record::{Run, ScenarioRun};
-use crate::report::comparison::Difference;
+use crate::report::comparison::{Difference, Warning};
+use crate::text::count::count;
 
 /// The most warnings shown for the repeats of one scenario.
 const REPEAT_WARNINGS: usize = 5;
@@ -25,39 +26,33 @@ pub struct Comparability {
     /// What differs, as it may.
     pub changes: Vec<Difference>,
     /// Warnings for the reader.
-    pub findings: Vec<Finding>,
+    pub warnings: Vec<Warning>,
 }
+
+/// A value of the baseline and of the candidate, where the runs record it.
+pub(super) type Values = [Option<String>; 2];
 
 /// Compares everything except the values of the metrics.
 pub fn comparability(baseline: &Run, candidate: &Run) -> Comparability {
     let mut found = Comparability::default();
-    found.hardware(
-        baseline.file.environment.as_ref(),
-        candidate.file.environment.as_ref(),
-    );
-    found.workload(
-        baseline.file.workload.as_ref(),
-        candidate.file.workload.as_ref(),
-    );
-    found.server(
-        baseline.file.server.as_ref(),
-        candidate.file.server.as_ref(),
-    );
+    found.fingerprint([&baseline.file, &candidate.file]);
     for scenario in &candidate.scenarios {
-        match baseline.scenario(&scenario.name) {
+        let name = &scenario.name;
+        match baseline.scenario(name) {
             Some(accepted) => {
                 found.scenario(accepted, scenario);
-                found.equal_work(&scenario.name, baseline, candidate);
+                found.equal_work(name, baseline, candidate);
             }
             None if scenario.adaptive => {}
-            None => found
-                .findings
-                .push(Finding::NewScenario(scenario.name.clone())),
+            None => found.warn(
+                Code::NewScenario,
+                format!("scenario `{name}` is new: the baseline does not have it, so only its budgets are judged"),
+            ),
         }
     }
     for scenario in &baseline.scenarios {
         if candidate.scenario(&scenario.name).is_none() && !scenario.adaptive {
-            found.mismatch("scenario", Some(scenario.name.clone()), None);
+            found.mismatch("scenario", [Some(scenario.name.clone()), None]);
         }
     }
     // Two searches may measure different loads: that is a result, not a mismatch.
@@ -67,9 +62,13 @@ pub fn comparability(baseline: &Run, candidate: &Run) -> Comparability {
     ] {
         let alone = run.scenarios.iter().filter(|scenario| scenario.adaptive);
         let alone = alone.filter(|scenario| other.scenario(&scenario.name).is_none());
-        let names: Vec<String> = alone.map(|scenario| scenario.name.clone()).collect();
+        let names: Vec<&str> = alone.map(|scenario| scenario.name.as_str()).collect();
         if !names.is_empty() {
-            found.findings.push(Finding::ChosenPoints { side, names });
+            let names = names.join(", ");
+            found.warn(
+                Code::OtherLoadPoints,
+                format!("load points that only the {side} measured are not compared: {names}"),
+            );
         }
     }
     for (side, run) in [("baseline", baseline), ("candidate", candidate)] {
@@ -93,82 +92,58 @@ fn shortened(value: &Value) -> String {
 /// Whether two runs had the same hardware, workload and model, as far as both record them.
 pub(crate) fn same_fingerprint(one: &Run, other: &Run) -> bool {
     let mut found = Comparability::default();
-    found.hardware(
-        one.file.environment.as_ref(),
-        other.file.environment.as_ref(),
-    );
-    found.workload(one.file.workload.as_ref(), other.file.workload.as_ref());
-    found.server(one.file.server.as_ref(), other.file.server.as_ref());
+    found.fingerprint([&one.file, &other.file]);
     found.mismatches.is_empty()
 }
 
 impl Comparability {
-    /// Adds findings that are not in the list yet.
-    pub(super) fn take_findings(&mut self, other: Self) {
-        for finding in other.findings {
-            if !self.findings.contains(&finding) {
-                self.findings.push(finding);
+    pub(super) fn warn(&mut self, code: Code, message: String) {
+        self.warnings.push(Warning::new(code, message));
+    }
+
+    /// Adds the warnings that are not in the list yet.
+    pub(super) fn take_warnings(&mut self, other: Self) {
+        for warning in other.warnings {
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
             }
         }
     }
 
-    pub(super) fn mismatch(
-        &mut self,
-        what: &str,
-        baseline: Option<String>,
-        candidate: Option<String>,
-    ) {
+    pub(super) fn mismatch(&mut self, what: impl Into<String>, [baseline, candidate]: Values) {
         self.mismatches.push(Difference {
-            what: what.to_owned(),
+            what: what.into(),
             baseline,
             candidate,
         });
     }
 
-    pub(super) fn must_match(
-        &mut self,
-        what: &'static str,
-        baseline: Option<String>,
-        candidate: Option<String>,
-    ) {
-        match (&baseline, &candidate) {
-            (Some(accepted), Some(new)) if accepted != new => {
-                self.mismatch(what, baseline, candidate);
+    pub(super) fn must_match(&mut self, what: &str, values: Values) {
+        let side = match values {
+            [Some(_), Some(_)] => return self.must_match_if_given(what, values),
+            [None, None] => {
+                return self.warn(
+                    Code::UnknownIdentity,
+                    format!("neither run records its {what}, so it is unknown whether they match"),
+                );
             }
-            (Some(_), Some(_)) => {}
-            (None, None) => self.findings.push(Finding::Unknown {
-                what,
-                side: "neither run",
-            }),
-            (None, Some(_)) => self.findings.push(Finding::Unknown {
-                what,
-                side: "baseline",
-            }),
-            (Some(_), None) => self.findings.push(Finding::Unknown {
-                what,
-                side: "candidate",
-            }),
+            [None, Some(_)] => "baseline",
+            [Some(_), None] => "candidate",
+        };
+        self.warn(
+            Code::UnknownIdentity,
+            format!("the {side} does not record its {what}, so it is unknown whether both match"),
+        );
+    }
+
+    /// As [`Self::must_match`], but without a warning where a side does not record it.
+    pub(super) fn must_match_if_given(&mut self, what: impl Into<String>, values: Values) {
+        if values.iter().all(Option::is_some) && values[0] != values[1] {
+            self.mismatch(what, values);
         }
     }
 
-    /// As [`Self::must_match`], but without a finding where a side does not record it.
-    pub(super) fn must_match_if_given(
-        &mut self,
-        what: &str,
-        baseline: Option<String>,
-        candidate: Option<String>,
-    ) {
-        if baseline.is_some() && candidate.is_some() && baseline != candidate {
-            self.mismatch(what, baseline, candidate);
-        }
-    }
-
-    pub(super) fn may_differ(
-        &mut self,
-        what: &str,
-        baseline: Option<String>,
-        candidate: Option<String>,
-    ) {
+    pub(super) fn may_differ(&mut self, what: &str, [baseline, candidate]: Values) {
         if baseline != candidate {
             self.changes.push(Difference {
                 what: what.to_owned(),
@@ -178,174 +153,150 @@ impl Comparability {
         }
     }
 
-    fn workload(&mut self, baseline: Option<&Workload>, candidate: Option<&Workload>) {
-        let of =
-            |side: Option<&Workload>, field: fn(&Workload) -> Option<String>| side.and_then(field);
+    /// As [`Self::may_differ`], for what results of older versions do not record: that is not a change.
+    pub(super) fn may_differ_if_given(&mut self, what: &str, values: Values) {
+        if values.iter().all(Option::is_some) {
+            self.may_differ(what, values);
+        }
+    }
+
+    /// What must be equal for any comparison of two runs, and its details.
+    fn fingerprint(&mut self, sides: [&ResultFile; 2]) {
+        self.hardware(sides.map(|side| side.environment.as_ref()));
+        self.workload(sides.map(|side| side.workload.as_ref()));
+        self.server(sides.map(|side| side.server.as_ref()));
+    }
+
+    fn workload(&mut self, sides: [Option<&Workload>; 2]) {
+        let of = |field: fn(&Workload) -> Option<String>| sides.map(|side| side.and_then(field));
         let before = self.mismatches.len();
-        for (what, field) in [
-            (
-                "data set",
-                (|side| side.dataset.clone()) as fn(&Workload) -> Option<String>,
-            ),
-            ("seed", |side| side.seed.map(|seed| seed.to_string())),
-            ("number of requests", |side| {
-                side.num_requests.map(|count| count.to_string())
-            }),
-            ("endpoint", |side| side.endpoint.clone()),
-            ("prompt lengths", |side| side.input_tokens.clone()),
-            ("output lengths", |side| side.output_tokens.clone()),
-            ("warm-up requests", |side| {
-                side.warmup_requests.map(|count| count.to_string())
-            }),
-            ("search", |side| side.search.clone()),
-        ] {
-            self.must_match_if_given(what, of(baseline, field), of(candidate, field));
+        self.must_match_if_given("data set", of(|side| side.dataset.clone()));
+        self.must_match_if_given("seed", of(|side| Some(side.seed?.to_string())));
+        let requests = of(|side| Some(side.num_requests?.to_string()));
+        self.must_match_if_given("number of requests", requests);
+        self.must_match_if_given("endpoint", of(|side| side.endpoint.clone()));
+        self.must_match_if_given("prompt lengths", of(|side| side.input_tokens.clone()));
+        self.must_match_if_given("output lengths", of(|side| side.output_tokens.clone()));
+        let warmup = of(|side| Some(side.warmup_requests?.to_string()));
+        self.must_match_if_given("warm-up requests", warmup);
+        self.must_match_if_given("search", of(|side| side.search.clone()));
+        if let [Some(baseline), Some(candidate)] = sides {
+            self.extras([baseline, candidate]);
         }
-        if let (Some(baseline), Some(candidate)) = (baseline, candidate) {
-            self.extras(baseline, candidate);
-        }
-        let digest = |side: &Workload| side.digest.clone();
+        let digests = of(|side| side.digest.clone());
         let named = self.mismatches.len() > before;
         // The digest shows only that something differs; it is left out where another line names the difference.
-        if !named || of(baseline, digest) == of(candidate, digest) {
-            self.must_match(
-                "workload digest",
-                of(baseline, digest),
-                of(candidate, digest),
-            );
+        if !named || digests[0] == digests[1] {
+            self.must_match("workload digest", digests);
         }
     }
 
     /// Extra headers and body of the requests, for runs that record them completely. No file contains the value of a header.
-    fn extras(&mut self, baseline: &Workload, candidate: &Workload) {
-        if baseline.digest.is_none() || candidate.digest.is_none() {
+    fn extras(&mut self, sides: [&Workload; 2]) {
+        if sides.iter().any(|side| side.digest.is_none()) {
             return;
         }
-        let names = |side: &Workload| {
+        let headers = sides.map(|side| {
             let names = side.headers.iter().flatten();
             let names: Vec<String> = names.map(|name| name.to_ascii_lowercase()).collect();
             (!names.is_empty()).then(|| names.join(", "))
-        };
-        let [accepted, new] = [baseline, candidate].map(names);
-        if accepted != new {
-            self.mismatch("extra headers", accepted, new);
+        });
+        if headers[0] != headers[1] {
+            self.mismatch("extra headers", headers);
         }
-        let sides = [baseline, candidate].map(|side| side.extra_body.as_ref());
-        let keys: BTreeSet<&String> = sides.into_iter().flatten().flat_map(Map::keys).collect();
+        let bodies = sides.map(|side| side.extra_body.as_ref());
+        let keys: BTreeSet<&String> = bodies.into_iter().flatten().flat_map(Map::keys).collect();
         for key in keys {
-            let [accepted, new] = sides.map(|side| side.and_then(|body| body.get(key)));
-            if accepted != new {
-                let shown = |value: Option<&Value>| value.map(shortened);
+            let values = bodies.map(|body| body?.get(key));
+            if values[0] != values[1] {
                 let what = format!("`{key}` of the extra body");
-                self.mismatch(&what, shown(accepted), shown(new));
+                self.mismatch(what, values.map(|value| value.map(shortened)));
             }
         }
     }
 
-    fn server(&mut self, baseline: Option<&Server>, candidate: Option<&Server>) {
-        let of = |side: Option<&Server>, field: fn(&Server) -> Option<String>| side.and_then(field);
-        self.must_match_if_given(
-            "model",
-            of(baseline, |side| side.model.clone()),
-            of(candidate, |side| side.model.clone()),
-        );
+    fn server(&mut self, sides: [Option<&Server>; 2]) {
+        let of = |field: fn(&Server) -> Option<String>| sides.map(|side| side.and_then(field));
+        self.must_match_if_given("model", of(|side| side.model.clone()));
         // Repeats on one warm server are not independent starts.
-        self.must_match_if_given(
-            "fresh servers",
-            of(baseline, |side| side.fresh.clone()),
-            of(candidate, |side| side.fresh.clone()),
-        );
-        for (what, field) in [
-            (
-                "server",
-                (|side| side.kind.clone()) as fn(&Server) -> Option<String>,
-            ),
-            ("image", |side| side.image.clone()),
-            ("image digest", |side| side.digest.clone()),
-            ("server version", |side| side.version.clone()),
-            ("engine configuration", |side| side.fingerprint.clone()),
-        ] {
-            self.may_differ(what, of(baseline, field), of(candidate, field));
-        }
-        let words = [baseline, candidate].map(|side| side.and_then(|side| side.args.as_deref()));
-        if let Some([baseline, candidate]) = arguments::difference(words[0], words[1]) {
-            self.may_differ("arguments", baseline, candidate);
+        self.must_match_if_given("fresh servers", of(|side| side.fresh.clone()));
+        self.may_differ("server", of(|side| side.kind.clone()));
+        self.may_differ("image", of(|side| side.image.clone()));
+        self.may_differ("image digest", of(|side| side.digest.clone()));
+        self.may_differ("server version", of(|side| side.version.clone()));
+        self.may_differ("engine configuration", of(|side| side.fingerprint.clone()));
+        let [baseline, candidate] = sides.map(|side| side?.args.as_deref());
+        if let Some(arguments) = arguments::difference(baseline, candidate) {
+            self.may_differ("arguments", arguments);
         }
     }
 
     fn scenario(&mut self, baseline: &ScenarioRun, candidate: &ScenarioRun) {
         let name = &candidate.name;
-        let load = |side: &ScenarioRun| side.load.as_ref().map(describe_load);
+        let loads = [baseline, candidate].map(|side| side.load.as_ref());
         self.must_match_if_given(
-            &format!("load of `{name}`"),
-            load(baseline),
-            load(candidate),
+            format!("load of `{name}`"),
+            loads.map(|load| load.map(describe_load)),
         );
-
         // With more requests a growing queue has more time to grow.
-        let planned = |side: &ScenarioRun| side.load.as_ref().and_then(planned_requests);
         self.must_match_if_given(
-            &format!("number of requests of `{name}`"),
-            planned(baseline),
-            planned(candidate),
+            format!("number of requests of `{name}`"),
+            loads.map(|load| planned_requests(load?)),
         );
-
         let metrics = lost_metrics(baseline, candidate);
         if !metrics.is_empty() {
-            self.findings.push(Finding::LostMetrics {
-                scenario: name.clone(),
-                metrics,
-            });
+            let metrics = metrics.join(", ");
+            self.warn(
+                Code::LostMetrics,
+                format!("scenario `{name}`: the candidate lacks {metrics}, which the baseline has"),
+            );
         }
     }
 
     /// A sentence that several repeats share is shown once. Sentences that differ in a number are many: only the first ones of
     /// each scenario are shown.
-    fn repeat_warnings(&mut self, side: &'static str, run: &Run) {
+    fn repeat_warnings(&mut self, side: &str, run: &Run) {
         for scenario in &run.file.scenarios {
-            let mut sentences: Vec<(String, usize)> = Vec::new();
-            for repeat in scenario
+            let mut sentences: Vec<(&str, usize)> = Vec::new();
+            let counting = scenario
                 .repeats
                 .iter()
-                .filter(|repeat| repeat.void.is_none())
-            {
-                for sentence in repeat.warnings() {
-                    match sentences.iter_mut().find(|(known, _)| known == sentence) {
-                        Some((_, count)) => *count += 1,
-                        None => sentences.push((sentence.to_owned(), 1)),
-                    }
+                .filter(|repeat| repeat.void.is_none());
+            for sentence in counting.flat_map(|repeat| repeat.warnings()) {
+                match sentences.iter_mut().find(|(known, _)| *known == sentence) {
+                    Some((_, times)) => *times += 1,
+                    None => sentences.push((sentence, 1)),
                 }
             }
-            for (warning, repeats) in sentences.into_iter().take(REPEAT_WARNINGS) {
-                self.findings.push(Finding::RepeatWarning {
-                    side,
-                    scenario: scenario.name.clone(),
-                    warning,
-                    repeats,
-                });
+            for (sentence, times) in sentences.into_iter().take(REPEAT_WARNINGS) {
+                let (name, repeats) = (&scenario.name, count(times, "repeat"));
+                self.warn(
+                    Code::RepeatWarning,
+                    format!("scenario `{name}`, {repeats} of the {side}: {sentence}"),
+                );
             }
         }
     }
 
-    fn repeats(&mut self, side: &'static str, scenario: &ScenarioRun) {
+    fn repeats(&mut self, side: &str, scenario: &ScenarioRun) {
+        let name = &scenario.name;
         for (index, repeat) in scenario.repeats.iter().enumerate() {
             if let Some(reason) = &repeat.void {
-                self.findings.push(Finding::VoidRepeat {
-                    side,
-                    scenario: scenario.name.clone(),
-                    number: index + 1,
-                    reason: reason.clone(),
-                });
+                let number = index + 1;
+                self.warn(
+                    Code::VoidRepeat,
+                    format!(
+                        "scenario `{name}`: repeat {number} of the {side} does not count: {reason}"
+                    ),
+                );
             }
         }
         let (failed, all) = failed_and_all(scenario);
         if failed > 0 {
-            self.findings.push(Finding::FailedRequests {
-                side,
-                scenario: scenario.name.clone(),
-                failed,
-                all,
-            });
+            self.warn(
+                Code::FailedRequests,
+                format!("scenario `{name}`: {failed} of {all} requests of the {side} failed; percentiles count them as the slowest, and means leave them out"),
+            );
         }
     }
 }
@@ -360,16 +311,16 @@ pub(crate) fn failed_and_all(scenario: &ScenarioRun) -> (u64, u64) {
 }
 
 /// Metrics that a counting repeat of the baseline has and no counting repeat of the candidate.
-fn lost_metrics(baseline: &ScenarioRun, candidate: &ScenarioRun) -> Vec<Metric> {
-    let has = |scenario: &ScenarioRun, metric: &Metric| {
-        scenario
-            .counting()
-            .any(|repeat| repeat.metrics.contains_key(metric))
+fn lost_metrics(baseline: &ScenarioRun, candidate: &ScenarioRun) -> Vec<&'static str> {
+    let has = |scenario: &ScenarioRun, metric: Metric| {
+        let mut counting = scenario.counting();
+        counting.any(|repeat| repeat.metrics.contains_key(&metric))
     };
-    // Without a counting repeat another finding is more important.
+    // Without a counting repeat another warning is more important.
     let any = candidate.counting().next().is_some();
     Metric::all()
-        .filter(|metric| any && has(baseline, metric) && !has(candidate, metric))
+        .filter(|metric| any && has(baseline, *metric) && !has(candidate, *metric))
+        .map(Metric::id)
         .collect()
 }
 
@@ -517,11 +468,8 @@ mod tests {
         assert_eq!(mismatches(&both, &one), ["scenario"]);
         let found = comparability(&one, &both);
         assert!(found.mismatches.is_empty());
-        assert!(
-            found
-                .findings
-                .contains(&Finding::NewScenario("concurrency=8".to_owned()))
-        );
+        let mut warnings = found.warnings.iter();
+        assert!(warnings.any(|warning| warning.is(Code::NewScenario)));
     }
 
     #[test]
@@ -538,15 +486,15 @@ mod tests {
     #[test]
     fn a_metric_that_got_lost_is_named() {
         let both = run("", r#"{"metrics": {"qps": 1, "kv_cache.tokens": 100}}"#);
-        let found = comparability(&both, &run("", REPEAT)).findings;
-        let sentences: Vec<String> = found.iter().map(Finding::to_string).collect();
+        let found = comparability(&both, &run("", REPEAT)).warnings;
+        let sentences: Vec<&str> = found.iter().map(|found| found.message.as_str()).collect();
         let lost =
             "scenario `concurrency=4`: the candidate lacks kv_cache.tokens, which the baseline has";
-        assert!(sentences.iter().any(|line| line == lost), "{sentences:?}");
+        assert!(sentences.contains(&lost), "{sentences:?}");
     }
 
     #[test]
-    fn unknown_hardware_failed_requests_and_void_repeats_are_findings() {
+    fn unknown_hardware_failed_requests_and_void_repeats_are_warnings() {
         let quiet = run("", REPEAT);
         let candidate = run(
             "",
@@ -554,9 +502,9 @@ mod tests {
                {"metrics": {"qps": 1}, "void": "the GPU was throttled"}"#,
         );
         let found: Vec<String> = comparability(&quiet, &candidate)
-            .findings
-            .iter()
-            .map(Finding::to_string)
+            .warnings
+            .into_iter()
+            .map(|warning| warning.message)
             .collect();
         insta::assert_snapshot!(found.join("\n"), @r"
         neither run records its GPU, so it is unknown whether they match

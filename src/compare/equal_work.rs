@@ -1,9 +1,9 @@
 //! Whether both sides did the same work: the same number of requests, lengths of prompts and answers, and tokens per chunk.
 
 use super::comparability::Comparability;
-use super::finding::Finding;
 use super::packaging::tokens_per_chunk_that_differ;
 use super::strata::counting;
+use crate::code::Code;
 use crate::record::format::{Repeat, Samples};
 use crate::record::{Run, ScenarioRun};
 use crate::stats::{self, number};
@@ -37,11 +37,10 @@ impl Comparability {
         }
         self.request_counts(accepted, new);
         if let Some([baseline, candidate]) = tokens_per_chunk_that_differ(accepted, new) {
-            self.findings.push(Finding::OtherPackaging {
-                scenario: name.to_owned(),
-                baseline: format!("{baseline:.1}"),
-                candidate: format!("{candidate:.1}"),
-            });
+            self.warn(
+                Code::UnlikeChunks,
+                format!("scenario `{name}`: chunks carry {baseline:.1} tokens in the baseline and {candidate:.1} in the candidate, so ITL is not compared, and TPOT only where both servers report the tokens of the first chunk"),
+            );
         }
     }
 
@@ -55,15 +54,11 @@ impl Comparability {
             difference > (LENGTH_ROOM * accepted.max(new)).max(FEW_TOKENS)
         };
         let mean = |side: &[(usize, &Repeat)]| {
-            let repeats = side
+            let samples = side
                 .iter()
                 .filter_map(|(_, repeat)| repeat.samples.as_ref());
-            stats::mean(
-                &repeats
-                    .flat_map(prompts)
-                    .map(|(_, tokens)| tokens)
-                    .collect::<Vec<f64>>(),
-            )
+            let tokens = samples.flat_map(prompts).map(|(_, tokens)| tokens);
+            stats::mean(&tokens.collect::<Vec<f64>>())
         };
         let (Some(accepted), Some(new)) = (mean(before), mean(after)) else {
             return;
@@ -85,9 +80,11 @@ impl Comparability {
             && is_other(apart, accepted, new)
         {
             self.mismatch(
-                &format!("prompt length of each request in `{name}`, as the server counts it"),
-                Some(format!("{accepted:.1} tokens on average")),
-                Some(format!("{apart:.1} tokens more or less")),
+                format!("prompt length of each request in `{name}`, as the server counts it"),
+                [
+                    Some(format!("{accepted:.1} tokens on average")),
+                    Some(format!("{apart:.1} tokens more or less")),
+                ],
             );
         }
     }
@@ -105,24 +102,24 @@ impl Comparability {
             let duration = side.load.as_ref().and_then(|load| load.duration);
             side.adaptive || duration.is_some()
         };
+        let name = &candidate.name;
+        let [accepted, new] = [accepted, new].map(range);
         if follows(baseline) || follows(candidate) {
-            self.findings.push(Finding::RequestCounts {
-                scenario: candidate.name.clone(),
-                baseline: range(accepted),
-                candidate: range(new),
-            });
-        } else {
-            self.mismatch(
-                &format!("requests per repeat in `{}`", candidate.name),
-                Some(range(accepted)),
-                Some(range(new)),
+            self.warn(
+                Code::UnequalRequestCounts,
+                format!("scenario `{name}`: {accepted} requests per repeat in the baseline, {new} in the candidate"),
             );
+        } else {
+            let what = format!("requests per repeat in `{name}`");
+            self.mismatch(what, [Some(accepted), Some(new)]);
         }
     }
 
     fn unequal(&mut self, what: &str, accepted: f64, new: f64) {
-        let [accepted, new] = [accepted, new].map(|mean| Some(format!("{mean:.1} tokens")));
-        self.mismatch(what, accepted, new);
+        self.mismatch(
+            what,
+            [accepted, new].map(|mean| Some(format!("{mean:.1} tokens"))),
+        );
     }
 }
 
@@ -250,21 +247,17 @@ mod tests {
         let timed = r#"{"concurrency":4,"duration":60}"#;
         let found = comparability(&run(timed, &many), &run(timed, &many[..50]));
         assert!(found.mismatches.is_empty());
-        assert!(
-            found
-                .findings
-                .iter()
-                .any(|finding| finding.code() == crate::code::Code::UnequalRequestCounts)
-        );
+        let mut warnings = found.warnings.iter();
+        assert!(warnings.any(|warning| warning.is(Code::UnequalRequestCounts)));
     }
 
     #[test]
-    fn another_number_of_tokens_per_chunk_is_a_finding() {
+    fn another_number_of_tokens_per_chunk_is_a_warning() {
         let found = comparability(
             &run(CLOSED, &[(40, 16, 2); 9]),
             &run(CLOSED, &[(40, 16, 16); 9]),
         );
-        let mut found = found.findings.iter().map(Finding::to_string);
+        let mut found = found.warnings.into_iter().map(|found| found.message);
         let line = found.find(|line| line.contains("chunk")).unwrap();
         insta::assert_snapshot!(line, @"scenario `c`: chunks carry 8.0 tokens in the baseline and 1.0 in the candidate, so ITL is not compared, and TPOT only where both servers report the tokens of the first chunk");
     }

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 
 use super::comparability::{Comparability, comparability, same_fingerprint};
-use super::finding::Finding;
+use crate::code::Code;
 use crate::record::{Content, Mark, Run, is_same_run, marks, marks_of};
 use crate::report::comparison::Difference;
+use crate::text::count::count;
 
 /// All runs that were given.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,61 +51,75 @@ pub fn usable<'a>(given: &ComparisonInputs<'a>) -> ComparableInputs<'a> {
         ..ComparableInputs::default()
     };
     let against = |(baseline, candidate): (&Run, &Run)| comparability(baseline, candidate);
-    let of_stored = given.stored.map(against);
-    match (given.pairs, of_stored) {
-        (None, of_stored) => usable.comparability = of_stored.unwrap_or_default(),
-        (Some(pairs), of_stored) => {
-            usable.comparability = against(pairs);
-            usable.comparability.findings.extend(unpaired(pairs));
-            if let (Some(of_stored), Some((_, beside))) = (of_stored, given.stored) {
-                let of_candidates = comparability(beside, pairs.1);
-                let builds = of_candidates.changes.into_iter().filter(is_another_build);
-                let mismatch = of_stored
-                    .mismatches
-                    .iter()
-                    .cloned()
-                    .chain(of_candidates.mismatches)
-                    .chain(
-                        given
-                            .stored
-                            .and_then(|stored| compared_with_itself(stored, false)),
-                    )
-                    .chain(another_commit(beside, pairs.1))
-                    .chain(builds)
-                    .next();
-                if let Some(mismatch) = mismatch {
+    let of_stored = given.stored.map(against).unwrap_or_default();
+    if let Some(pairs) = given.pairs {
+        usable.comparability = against(pairs);
+        unpaired(pairs, &mut usable.comparability);
+        if let Some(stored) = given.stored {
+            match why_not_used(stored, &of_stored, pairs.1) {
+                Some(difference) => {
                     usable.stored = None;
-                    let finding = Finding::StoredNotUsed(mismatch);
-                    usable.comparability.findings.push(finding);
-                } else {
-                    usable.comparability.take_findings(of_stored);
+                    let sentence = stored_not_used(&difference);
+                    usable
+                        .comparability
+                        .warn(Code::StoredBaselineNotUsed, sentence);
                 }
+                None => usable.comparability.take_warnings(of_stored),
             }
         }
+    } else {
+        usable.comparability = of_stored;
     }
     if let Some(shown) = usable.shown() {
-        usable
-            .comparability
-            .mismatches
-            .extend(compared_with_itself(shown, given.is_one_run));
+        let copied = compared_with_itself(shown, given.is_one_run);
+        usable.comparability.mismatches.extend(copied);
         let (ledger, repeated) = sessions(given.ledger, shown.1);
         usable.ledger = ledger;
         if repeated > 0 {
-            usable
-                .comparability
-                .findings
-                .push(Finding::LedgerRepeated(repeated));
+            let lines = count(repeated, "line");
+            usable.comparability.warn(
+                Code::LedgerLinesRepeated,
+                format!("the ledger contains the same session more than once, and it counts once: {lines} left out; `perfgate baseline verify` lists them"),
+            );
         }
-        let skipped = given.ledger.len() - usable.ledger.len() - repeated;
+        let all = given.ledger.len();
+        let skipped = all - usable.ledger.len() - repeated;
         if skipped > 0 {
-            let all = given.ledger.len();
-            usable
-                .comparability
-                .findings
-                .push(Finding::LedgerSkipped { skipped, all });
+            usable.comparability.warn(
+                Code::LedgerLinesNotUsed,
+                format!("{skipped} of {all} sessions in the ledger are not used for the noise: other hardware, workload or model, or this same run"),
+            );
         }
     }
     usable
+}
+
+/// Why the stored baseline does not count beside pairs: it is not comparable, or the candidate's repeats against it are of
+/// another build than `candidate`, its repeats in pairs.
+fn why_not_used(
+    stored: (&Run, &Run),
+    of_stored: &Comparability,
+    candidate: &Run,
+) -> Option<Difference> {
+    let of_candidates = comparability(stored.1, candidate);
+    let builds = of_candidates.changes.into_iter().filter(is_another_build);
+    let differences = of_stored.mismatches.iter().cloned();
+    let mut differences = differences
+        .chain(of_candidates.mismatches)
+        .chain(compared_with_itself(stored, false))
+        .chain(another_commit(stored.1, candidate))
+        .chain(builds);
+    differences.next()
+}
+
+fn stored_not_used(difference: &Difference) -> String {
+    let side = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+    format!(
+        "the stored baseline is not used, only the alternating repeats decide: {} is {} in the stored baseline and {} here",
+        difference.what,
+        side(&difference.baseline),
+        side(&difference.candidate)
+    )
 }
 
 /// Differences that are allowed between baseline and candidate, but not between two runs of one candidate.
@@ -150,17 +165,20 @@ fn sessions<'a>(ledger: &'a [Run], candidate: &Run) -> (Vec<&'a Run>, usize) {
     (found, repeated)
 }
 
-fn unpaired((baseline, candidate): (&Run, &Run)) -> Vec<Finding> {
-    let of_scenario = |scenario: &crate::record::ScenarioRun| {
-        let other = baseline.scenario(&scenario.name)?;
+fn unpaired((baseline, candidate): (&Run, &Run), found: &mut Comparability) {
+    for scenario in &candidate.scenarios {
+        let name = &scenario.name;
+        let Some(other) = baseline.scenario(name) else {
+            continue;
+        };
         let (base, new) = (other.repeats.len(), scenario.repeats.len());
-        (base != new).then(|| Finding::Unpaired {
-            scenario: scenario.name.clone(),
-            baseline: base,
-            candidate: new,
-        })
-    };
-    candidate.scenarios.iter().filter_map(of_scenario).collect()
+        if base != new {
+            found.warn(
+                Code::UnpairedRepeats,
+                format!("scenario `{name}`: {base} alternating repeats of the baseline and {new} of the candidate; those without a partner are not used"),
+            );
+        }
+    }
 }
 
 /// Whether both sides contain the same measurement: then nothing was compared.
@@ -192,6 +210,7 @@ fn compared_with_itself(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::comparison::Warning;
 
     fn run(gpu: &str, repeats: usize) -> Run {
         let repeats = vec![r#"{"metrics":{"qps":1}}"#; repeats].join(",");
@@ -202,12 +221,12 @@ mod tests {
         crate::record::parse("a.json", json.as_bytes()).unwrap()
     }
 
-    fn codes(usable: &ComparableInputs<'_>) -> Vec<&'static str> {
+    fn codes<'a>(usable: &'a ComparableInputs<'_>) -> Vec<&'a str> {
         usable
             .comparability
-            .findings
+            .warnings
             .iter()
-            .map(|finding| finding.code().name())
+            .map(Warning::code)
             .collect()
     }
 
@@ -244,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn repeats_without_a_partner_are_a_finding() {
+    fn repeats_without_a_partner_are_a_warning() {
         let (base, candidate) = (run("H100", 3), run("H100", 2));
         let usable = usable(&ComparisonInputs {
             pairs: Some((&base, &candidate)),

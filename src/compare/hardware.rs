@@ -5,90 +5,51 @@ use crate::record::format::{Environment, Gpu};
 
 impl Comparability {
     /// GPUs and their limits must match; drivers and the rest may differ, and the report shows the differences.
-    pub(super) fn hardware(
-        &mut self,
-        baseline: Option<&Environment>,
-        candidate: Option<&Environment>,
-    ) {
-        let of = |side: Option<&Environment>, field: fn(&Environment) -> Option<String>| {
-            side.and_then(field)
-        };
-        let gpus = |side: &Environment| side.gpus.as_deref().map(describe_gpus);
-        self.must_match("GPU", of(baseline, gpus), of(candidate, gpus));
-        for (what, field) in [
-            (
-                "GPU power limit",
-                (|gpu| gpu.power_limit_watts.map(|watts| format!("{watts:.0} W")))
-                    as fn(&Gpu) -> Option<String>,
-            ),
-            ("MIG", |gpu| gpu.mig.map(on_or_off)),
-        ] {
-            let each = |side: Option<&Environment>| of_each_gpu(side, field);
-            self.must_match_if_given(what, each(baseline), each(candidate));
-        }
-        for (what, field) in [
-            (
-                "GPU firmware",
-                (|gpu| gpu.vbios.clone()) as fn(&Gpu) -> Option<String>,
-            ),
-            ("GPU memory correction (ECC)", |gpu| gpu.ecc.map(on_or_off)),
-        ] {
-            let each = |side: Option<&Environment>| of_each_gpu(side, field);
-            // A result of an older version does not record it, which is not a change.
-            if let (Some(accepted), Some(new)) = (each(baseline), each(candidate)) {
-                self.may_differ(what, Some(accepted), Some(new));
-            }
-        }
-        let clocks = |side: Option<&Environment>| {
-            let steady = side?.clocks_locked?;
-            Some(
-                if steady {
-                    "steady under load"
-                } else {
-                    "moving under load"
-                }
-                .to_owned(),
-            )
-        };
-        if let (Some(accepted), Some(new)) = (clocks(baseline), clocks(candidate)) {
-            self.may_differ("GPU clocks", Some(accepted), Some(new));
-        }
-        let class = |side: Option<&Environment>| side?.host_class.clone();
-        if let (Some(accepted), Some(new)) = (class(baseline), class(candidate)) {
-            self.may_differ("host class", Some(accepted), Some(new));
-        }
+    pub(super) fn hardware(&mut self, sides: [Option<&Environment>; 2]) {
+        let of = |field: fn(&Environment) -> Option<String>| sides.map(|side| side.and_then(field));
+        let of_gpus =
+            |field: fn(&Gpu) -> Option<String>| sides.map(|side| of_each_gpu(side, field));
+        self.must_match("GPU", of(|side| side.gpus.as_deref().map(describe_gpus)));
+        let limits = of_gpus(|gpu| Some(format!("{:.0} W", gpu.power_limit_watts?)));
+        self.must_match_if_given("GPU power limit", limits);
+        self.must_match_if_given("MIG", of_gpus(|gpu| gpu.mig.map(on_or_off)));
+        self.may_differ_if_given("GPU firmware", of_gpus(|gpu| gpu.vbios.clone()));
+        let correction = of_gpus(|gpu| gpu.ecc.map(on_or_off));
+        self.may_differ_if_given("GPU memory correction (ECC)", correction);
+        let clocks = of(|side| {
+            let words = if side.clocks_locked? {
+                "steady"
+            } else {
+                "moving"
+            };
+            Some(format!("{words} under load"))
+        });
+        self.may_differ_if_given("GPU clocks", clocks);
+        self.may_differ_if_given("host class", of(|side| side.host_class.clone()));
+        let cpus = of(|side| {
+            let cpu = side.cpu.as_ref()?;
+            let count = side.cpus.map(|count| format!("{count} × "));
+            Some(count.unwrap_or_default() + cpu)
+        });
         // With a GPU the CPU may differ; without one the CPU is the hardware.
-        let on_cpu = |side: Option<&Environment>| {
-            side.and_then(|side| side.gpus.as_ref())
-                .is_some_and(Vec::is_empty)
-        };
-        let cpu = |side: &Environment| {
-            side.cpu.as_ref().map(|cpu| match side.cpus {
-                Some(cpus) => format!("{cpus} × {cpu}"),
-                None => cpu.clone(),
-            })
-        };
-        if on_cpu(baseline) && on_cpu(candidate) {
-            self.must_match("CPU", of(baseline, cpu), of(candidate, cpu));
+        let is_on_cpu = |side: Option<&Environment>| side?.gpus.as_ref().map(Vec::is_empty);
+        if sides.iter().all(|side| is_on_cpu(*side) == Some(true)) {
+            self.must_match("CPU", cpus);
         } else {
-            self.may_differ("CPU", of(baseline, cpu), of(candidate, cpu));
+            self.may_differ("CPU", cpus);
         }
-        for (what, field) in [
-            (
-                "driver",
-                (|side| side.driver.clone()) as fn(&Environment) -> Option<String>,
-            ),
-            ("CUDA", |side| side.cuda.clone()),
-            ("host", |side| side.host.clone()),
-            ("kernel", |side| side.kernel.clone()),
-        ] {
-            self.may_differ(what, of(baseline, field), of(candidate, field));
-        }
+        self.may_differ("driver", of(|side| side.driver.clone()));
+        self.may_differ("CUDA", of(|side| side.cuda.clone()));
+        self.may_differ("host", of(|side| side.host.clone()));
+        self.may_differ("kernel", of(|side| side.kernel.clone()));
     }
 }
 
 /// `2 × NVIDIA H100 80GB HBM3 (79.6 GiB)`, or `none`.
 pub(crate) fn describe_gpus(gpus: &[Gpu]) -> String {
+    if gpus.is_empty() {
+        return "none".to_owned();
+    }
     #[expect(clippy::cast_precision_loss, reason = "a size for people")]
     let size = |gpu: &Gpu| {
         gpu.memory_bytes.map_or(String::new(), |bytes| {
@@ -107,11 +68,7 @@ pub(crate) fn describe_gpus(gpus: &[Gpu]) -> String {
         .into_iter()
         .map(|(name, count)| format!("{count} × {name}"))
         .collect();
-    if words.is_empty() {
-        "none".to_owned()
-    } else {
-        words.join(", ")
-    }
+    words.join(", ")
 }
 
 fn on_or_off(on: bool) -> String {

@@ -4,7 +4,6 @@ mod arguments;
 mod comparability;
 mod equal_work;
 mod evidence;
-mod finding;
 mod hardware;
 mod memory;
 mod missing;
@@ -19,7 +18,6 @@ mod timelines;
 pub use comparability::{Comparability, comparability};
 pub(crate) use comparability::{failed_and_all, same_fingerprint};
 pub use evidence::{ComparableInputs, ComparisonInputs, usable};
-pub use finding::Finding;
 pub(crate) use hardware::describe_gpus;
 pub(crate) use memory::{
     MEMORY, cache_figures_differ, cache_is_fixed, cache_is_sized_differently, what_it_reveals,

@@ -29,21 +29,18 @@ pub(crate) fn unlike(
         };
         // With one token in each chunk all definitions give the same value.
         if older.is_none_or(|tokens| tokens > 1.0 + ROOM) {
-            return Some(Missing::OtherDefinition {
-                baseline: accepted_version,
-                candidate: new_version,
-            });
+            return Some(Missing::Because(format!(
+                "the baseline uses definition {accepted_version} of this metric and the candidate definition {new_version}; accept a new baseline (`perfgate baseline update`)"
+            )));
         }
     }
     if latency == Latency::Tpot && sides.into_iter().all(has_token_counts) {
         return None;
     }
-    let [baseline, candidate] =
-        tokens_per_chunk_that_differ(baseline, candidate)?.map(|tokens| format!("{tokens:.1}"));
-    Some(Missing::OtherPackaging {
-        baseline,
-        candidate,
-    })
+    let [accepted, new] = tokens_per_chunk_that_differ(baseline, candidate)?;
+    Some(Missing::Because(format!(
+        "chunks carry {accepted:.1} tokens in the baseline and {new:.1} in the candidate, so the times between chunks are not comparable; a server that is short of CPU puts more tokens into a chunk: measure again with less other load on the CPU, or for TPOT let vLLM report the tokens of each chunk on both sides (`extra_body: {{stream_options: {{continuous_usage_stats: true}}}}`)"
+    )))
 }
 
 /// Mean tokens per chunk of both sides, where they differ.

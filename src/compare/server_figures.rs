@@ -1,98 +1,49 @@
 //! The server's own metrics on both sides: the increase of its `/metrics` over each repeat.
 
 use super::strata::counting;
-use crate::metric::{Metric, Unit};
+use crate::metric::Metric;
+use crate::metric::Unit::{self, Count, Ratio, Seconds, Tokens};
 use crate::record::Run;
 use crate::record::format::Repeat;
 use crate::record::telemetry::ServerCounts;
 use crate::report::comparison::ServerFigure;
 use crate::stats;
 
-/// A figure: its name, the metric and the entry of `telemetry.server` that contain it (the metric first), its unit.
-type Figure = (
-    &'static str,
-    Option<Metric>,
-    fn(&ServerCounts) -> Option<f64>,
-    Unit,
-);
+/// A figure: its name, its unit, and the entry of `telemetry.server` that contains it.
+type Figure = (&'static str, Unit, fn(&ServerCounts) -> Option<f64>);
 
 const FIGURES: [Figure; 15] = [
-    ("requests", None, |server| server.requests, Unit::Count),
-    (
-        "prompt tokens",
-        None,
-        |server| server.prompt_tokens,
-        Unit::Tokens,
-    ),
-    (
-        "output tokens",
-        None,
-        |server| server.output_tokens,
-        Unit::Tokens,
-    ),
-    ("mean TTFT", None, |server| server.ttft_mean, Unit::Seconds),
-    ("mean TPOT", None, |server| server.tpot_mean, Unit::Seconds),
-    (
-        "mean inter-token latency",
-        None,
-        |server| server.itl_mean,
-        Unit::Seconds,
-    ),
-    (
-        "mean request time",
-        None,
-        |server| server.e2e_mean,
-        Unit::Seconds,
-    ),
-    (
-        "mean queue time",
-        Some(Metric::SERVER_QUEUE_TIME),
-        |server| server.queue_mean,
-        Unit::Seconds,
-    ),
-    (
-        "mean prefill time",
-        None,
-        |server| server.prefill_mean,
-        Unit::Seconds,
-    ),
-    (
-        "mean decode time",
-        None,
-        |server| server.decode_mean,
-        Unit::Seconds,
-    ),
-    (
-        "prefix-cache hit rate",
-        Some(Metric::SERVER_PREFIX_CACHE_HIT_RATE),
-        |server| server.prefix_cache_hit_rate,
-        Unit::Ratio,
-    ),
-    (
-        "pre-emptions",
-        Some(Metric::SERVER_PREEMPTIONS),
-        |server| server.preemptions,
-        Unit::Count,
-    ),
-    (
-        "peak running requests",
-        None,
-        |server| server.running_peak,
-        Unit::Count,
-    ),
-    (
-        "peak waiting requests",
-        None,
-        |server| server.waiting_peak,
-        Unit::Count,
-    ),
-    (
-        "peak KV-cache usage",
-        None,
-        |server| server.kv_cache_usage_peak,
-        Unit::Ratio,
-    ),
+    ("requests", Count, |server| server.requests),
+    ("prompt tokens", Tokens, |server| server.prompt_tokens),
+    ("output tokens", Tokens, |server| server.output_tokens),
+    ("mean TTFT", Seconds, |server| server.ttft_mean),
+    ("mean TPOT", Seconds, |server| server.tpot_mean),
+    ("mean inter-token latency", Seconds, |server| {
+        server.itl_mean
+    }),
+    ("mean request time", Seconds, |server| server.e2e_mean),
+    (QUEUE_TIME, Seconds, |server| server.queue_mean),
+    ("mean prefill time", Seconds, |server| server.prefill_mean),
+    ("mean decode time", Seconds, |server| server.decode_mean),
+    (HIT_RATE, Ratio, |server| server.prefix_cache_hit_rate),
+    (PREEMPTIONS, Count, |server| server.preemptions),
+    ("peak running requests", Count, |server| server.running_peak),
+    ("peak waiting requests", Count, |server| server.waiting_peak),
+    ("peak KV-cache usage", Ratio, |server| {
+        server.kv_cache_usage_peak
+    }),
 ];
+
+/// The figures that are metrics too; the metric comes first.
+const METRICS: [(&str, Metric); 3] = [
+    (QUEUE_TIME, Metric::SERVER_QUEUE_TIME),
+    (HIT_RATE, Metric::SERVER_PREFIX_CACHE_HIT_RATE),
+    (PREEMPTIONS, Metric::SERVER_PREEMPTIONS),
+];
+
+const QUEUE_TIME: &str = "mean queue time";
+const HIT_RATE: &str = "prefix-cache hit rate";
+const PREEMPTIONS: &str = "pre-emptions";
 
 /// Medians over the repeats that count; a figure that neither server reports is left out.
 pub(crate) fn server_figures(baseline: &Run, candidate: &Run) -> Vec<ServerFigure> {
@@ -102,21 +53,23 @@ pub(crate) fn server_figures(baseline: &Run, candidate: &Run) -> Vec<ServerFigur
             counting(baseline, &scenario.name),
             counting(candidate, &scenario.name),
         );
-        for figure in &FIGURES {
-            let of = |side: &[(usize, &Repeat)]| {
-                let values: Vec<f64> = side
-                    .iter()
-                    .filter_map(|(_, repeat)| value(repeat, figure))
-                    .collect();
-                stats::median(&values).filter(|median| median.is_finite())
+        for (figure, unit, entry) in FIGURES {
+            let metric = METRICS.iter().find(|(name, _)| *name == figure);
+            let value = |repeat: &Repeat| {
+                let measured = metric.and_then(|(_, metric)| repeat.metric(*metric));
+                let counted = || entry(repeat.telemetry.server.as_ref()?);
+                measured.or_else(counted).filter(|value| value.is_finite())
             };
-            let (name, _, _, unit) = figure;
+            let of = |side: &[(usize, &Repeat)]| {
+                let values = side.iter().filter_map(|(_, repeat)| value(repeat));
+                stats::median(&values.collect::<Vec<f64>>()).filter(|median| median.is_finite())
+            };
             let (baseline, candidate) = (of(&before), of(&after));
             if baseline.is_some() || candidate.is_some() {
                 found.push(ServerFigure {
                     scenario: scenario.name.clone(),
-                    figure: (*name).to_owned(),
-                    unit: *unit,
+                    figure: figure.to_owned(),
+                    unit,
                     baseline,
                     candidate,
                 });
@@ -124,12 +77,6 @@ pub(crate) fn server_figures(baseline: &Run, candidate: &Run) -> Vec<ServerFigur
         }
     }
     found
-}
-
-fn value(repeat: &Repeat, (_, metric, entry, _): &Figure) -> Option<f64> {
-    let measured = metric.and_then(|metric| repeat.metric(metric));
-    let counted = || entry(repeat.telemetry.server.as_ref()?);
-    measured.or_else(counted).filter(|value| value.is_finite())
 }
 
 #[cfg(test)]

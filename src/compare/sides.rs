@@ -4,7 +4,7 @@ use super::memory::cache_figures_differ;
 use super::missing::Missing;
 use super::packaging::unlike;
 use crate::metric::{Better, Metric, Statistic};
-use crate::record::{RepeatRun, ScenarioRun};
+use crate::record::ScenarioRun;
 use crate::report::comparison::{RepeatValue, Side};
 use crate::stats;
 
@@ -56,7 +56,7 @@ pub fn pair(
             .or_else(|| {
                 let differ = metric == Metric::KV_CACHE_TOKENS
                     && cache_figures_differ([baseline, candidate]);
-                differ.then_some(Missing::AnotherFigure)
+                differ.then(|| Missing::because("one side has the engine's own figure and the other blocks × block size, which are not comparable; measure both sides with the same versions of perfgate and of the engine"))
             }),
     }
 }
@@ -64,50 +64,42 @@ pub fn pair(
 impl SideValues {
     /// The values of `metric` in one scenario of one run.
     pub fn of(metric: Metric, scenario: Option<&ScenarioRun>) -> Self {
-        let Some(scenario) = scenario else {
-            return Self {
-                logs: Vec::new(),
-                by_repeat: Vec::new(),
-                values: Vec::new(),
-                missing: Some(Missing::NoScenario),
-            };
-        };
-        let value = |repeat: &RepeatRun| repeat.metrics.get(&metric).copied();
-        let values = scenario.repeats.iter().map(|repeat| RepeatValue {
+        let repeats = scenario.map_or(&[][..], |scenario| &scenario.repeats);
+        let values = repeats.iter().map(|repeat| RepeatValue {
             id: repeat.id.clone(),
-            value: value(repeat),
+            value: repeat.metrics.get(&metric).copied(),
             void: repeat.void.clone(),
             weight: None,
         });
-        let values: Vec<RepeatValue> = values.collect();
-        match logs(metric, scenario) {
-            Ok(by_repeat) => Self {
-                logs: by_repeat.iter().copied().flatten().collect(),
-                by_repeat,
-                values,
-                missing: None,
-            },
-            Err(missing) => Self {
-                logs: Vec::new(),
-                by_repeat: Vec::new(),
-                values,
-                missing: Some(missing),
-            },
+        let logs = match scenario {
+            Some(scenario) => logs(metric, scenario),
+            None => Err(Missing::because("the run has no such scenario")),
+        };
+        let (by_repeat, missing) = match logs {
+            Ok(by_repeat) => (by_repeat, None),
+            Err(missing) => (Vec::new(), Some(missing)),
+        };
+        Self {
+            logs: by_repeat.iter().copied().flatten().collect(),
+            by_repeat,
+            values: values.collect(),
+            missing,
         }
     }
 
     /// The side in the comparison file. `location` is the estimate on the log scale with the scale of its robust weights;
     /// without it, the value is the median of the repeats that count.
     pub fn shown(&self, metric: Metric, location: Option<(f64, f64)>) -> Side {
-        let counting: Vec<f64> = self
-            .values
-            .iter()
-            .filter(|value| value.void.is_none())
-            .filter_map(|value| value.value)
-            .collect();
+        let counting = || self.values.iter().filter(|value| value.void.is_none());
         let sign = orientation(metric);
         let value = location.map_or_else(
-            || stats::median(&counting),
+            || {
+                stats::median(
+                    &counting()
+                        .filter_map(|value| value.value)
+                        .collect::<Vec<f64>>(),
+                )
+            },
             |(location, _)| Some((sign * location).exp()),
         );
         let weighed = self.values.iter().map(|value| {
@@ -121,19 +113,15 @@ impl SideValues {
                 ..value.clone()
             }
         });
-        let count = self
-            .values
-            .iter()
-            .filter(|value| value.void.is_none())
-            .count();
         Side {
             value,
-            repeats: u32::try_from(count).unwrap_or(u32::MAX),
+            repeats: u32::try_from(counting().count()).unwrap_or(u32::MAX),
             values: weighed.collect(),
-            not_measured: match (&self.missing, value) {
-                (Some(missing), None) => Some(missing.to_string()),
-                (Some(_) | None, _) => None,
-            },
+            not_measured: self
+                .missing
+                .as_ref()
+                .filter(|_| value.is_none())
+                .map(Missing::to_string),
         }
     }
 }
@@ -161,21 +149,29 @@ fn logs(metric: Metric, scenario: &ScenarioRun) -> Result<Vec<Option<f64>>, Miss
             logs.push(None);
             continue;
         }
-        let value = *repeat
-            .metrics
-            .get(&metric)
-            .ok_or_else(|| Missing::NotMeasured {
-                number: index + 1,
-                reason: repeat.not_measured.get(&metric).cloned(),
-            })?;
-        enough_requests(metric, repeat)?;
-        if value <= 0.0 {
+        let Some(value) = repeat.metrics.get(&metric) else {
+            let reason = repeat.not_measured.get(&metric);
+            return Err(Missing::Because(reason.map_or_else(
+                || format!("not measured (repeat {})", index + 1),
+                |reason| format!("not measured: {reason}"),
+            )));
+        };
+        // A percentile is accepted where the file does not record the number of requests.
+        if let Some(needed) = fewest_requests(metric)
+            && let Some(counts) = repeat.requests.filter(|counts| counts.completed < needed)
+        {
+            return Err(Missing::Because(format!(
+                "a repeat has {} successful requests and this percentile needs {needed}; raise `num_requests`",
+                counts.completed
+            )));
+        }
+        if *value <= 0.0 {
             return Err(Missing::Zero);
         }
         logs.push(Some(orientation(metric) * value.ln()));
     }
     if logs.iter().all(Option::is_none) {
-        Err(Missing::AllVoid)
+        Err(Missing::because("no repeat counts: all are void"))
     } else {
         Ok(logs)
     }
@@ -187,20 +183,6 @@ pub fn fewest_requests(metric: Metric) -> Option<u64> {
         (_, Statistic::Quantile(share)) if share >= 0.99 => Some(FEWEST_FOR_P99),
         (_, Statistic::Quantile(share)) if share >= 0.95 => Some(FEWEST_FOR_P95),
         _ => None,
-    }
-}
-
-/// A percentile is accepted where the file does not record the number of requests.
-fn enough_requests(metric: Metric, repeat: &RepeatRun) -> Result<(), Missing> {
-    let Some(needed) = fewest_requests(metric) else {
-        return Ok(());
-    };
-    match repeat.requests {
-        Some(counts) if counts.completed < needed => Err(Missing::TooFewRequests {
-            got: counts.completed,
-            needed,
-        }),
-        Some(_) | None => Ok(()),
     }
 }
 

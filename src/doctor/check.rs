@@ -59,6 +59,24 @@ impl Check {
         Self::new(name, Level::Good, finding)
     }
 
+    /// A check that found a problem, with its fix.
+    pub(crate) fn warning(
+        name: &'static str,
+        finding: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self::new(name, Level::Warning, finding).with_remedy(remedy)
+    }
+
+    /// The same finding as a warning with its fix, if it is a problem.
+    pub(crate) fn warn_if(self, is_problem: bool, remedy: impl Into<String>) -> Self {
+        if is_problem {
+            Self::warning(self.name, self.finding, remedy)
+        } else {
+            self
+        }
+    }
+
     /// Adds the fix.
     pub(crate) fn with_remedy(self, remedy: impl Into<String>) -> Self {
         Self {

@@ -39,12 +39,10 @@ pub(crate) fn checks(measured: &Ceiling) -> Group {
         seconds(late.p50),
         seconds(late.p99)
     );
-    let on_time = if late.p99 > LATE {
-        Check::new("send delay", Level::Warning, lateness)
-            .with_remedy("end other programs, or reserve a CPU for the load generator")
-    } else {
-        Check::good("send delay", lateness)
-    };
+    let on_time = Check::good("send delay", lateness).warn_if(
+        late.p99 > LATE,
+        "end other programs, or reserve a CPU for the load generator",
+    );
     Group {
         name: "load generator",
         checks: vec![
@@ -72,12 +70,13 @@ fn crowded(client: &ClientLoad) -> Check {
     if late.p99 <= LATE {
         return Check::good("under load", found);
     }
-    let found = format!("{found}: repeats with a server on this machine may be void");
-    Check::new("under load", Level::Warning, found).with_remedy(if client.real_time {
+    let remedy = if client.real_time {
         early_end::FREE_CPU
     } else {
         early_end::RIGHT_TO_REAL_TIME
-    })
+    };
+    let found = format!("{found}: repeats with a server on this machine may be void");
+    Check::warning("under load", found, remedy)
 }
 
 /// A single read without a time stamp is chance: if no socket asked for stamps before, the first bytes have none.

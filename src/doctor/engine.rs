@@ -11,13 +11,12 @@ use crate::text::number::value;
 const LEAST_STORAGE: u64 = 40 << 30;
 
 pub(crate) fn checks(engine: &Result<EngineFacts, LaunchError>, needs: &Needs) -> Group {
-    let checks = match engine {
-        Ok(facts) => answering(facts, needs),
-        Err(error) => vec![silent(error, needs)],
-    };
     Group {
         name: "container engine",
-        checks,
+        checks: match engine {
+            Ok(facts) => answering(facts, needs),
+            Err(error) => vec![silent(error, needs)],
+        },
     }
 }
 
@@ -28,11 +27,10 @@ fn silent(error: &LaunchError, needs: &Needs) -> Check {
     } else {
         Level::Note
     };
-    // The first line has the cause; the addresses that were tried follow.
-    let check = Check::new("engine", level, error.to_string());
-    match error.hints().into_iter().next() {
-        Some(hint) => check.with_remedy(hint),
-        None => check,
+    Check {
+        remedy: error.hints().into_iter().next(),
+        // The first line has the cause; the addresses that were tried follow.
+        ..Check::new("engine", level, error.to_string())
     }
 }
 
@@ -43,19 +41,12 @@ fn answering(facts: &EngineFacts, needs: &Needs) -> Vec<Check> {
     };
     let version = facts.version.as_deref().unwrap_or("(unknown version)");
     let rootless = if facts.rootless { ", rootless" } else { "" };
-    let mut checks = vec![Check::good(
-        "engine",
-        format!("{name} {version}{rootless}, at {}", facts.address),
-    )];
+    let found = format!("{name} {version}{rootless}, at {}", facts.address);
+    let mut checks = vec![Check::good("engine", found)];
     if let Some(free) = facts.storage_free {
         let found = format!("{} free for images", value(number(free), Unit::Bytes));
-        let level = if needs.container {
-            Level::Warning
-        } else {
-            Level::Note
-        };
         checks.push(if free < LEAST_STORAGE {
-            Check::new("storage", level, found).with_remedy(
+            Check::new("storage", warning_if(needs.container), found).with_remedy(
                 "docker system prune: a vLLM image needs about 40 GiB while it is pulled",
             )
         } else {
@@ -66,6 +57,14 @@ fn answering(facts: &EngineFacts, needs: &Needs) -> Vec<Check> {
     checks
 }
 
+fn warning_if(is_needed: bool) -> Level {
+    if is_needed {
+        Level::Warning
+    } else {
+        Level::Note
+    }
+}
+
 fn gpus(facts: &EngineFacts, needs: &Needs) -> Check {
     if !facts.gpu_runtimes.is_empty() {
         return Check::good(
@@ -73,12 +72,8 @@ fn gpus(facts: &EngineFacts, needs: &Needs) -> Check {
             format!("passed by {}", facts.gpu_runtimes.join(", ")),
         );
     }
-    let level = if needs.container && needs.gpu {
-        // Some versions of Docker pass GPUs by a hook that they do not list.
-        Level::Warning
-    } else {
-        Level::Note
-    };
+    // Not a failure: some versions of Docker pass GPUs by a hook that they do not list.
+    let level = warning_if(needs.container && needs.gpu);
     Check::new("GPUs", level, "the engine lists no way to pass GPUs to containers").with_remedy(
         "install the NVIDIA Container Toolkit, then: sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker",
     )

@@ -2,10 +2,11 @@
 
 use super::check::{Check, Group, Level};
 use super::needs::Needs;
-use crate::launch::GpuFault;
+use crate::launch::gpu_hint;
 use crate::metric::Unit;
+use crate::process_table::ProcessEntry;
+use crate::telemetry::Survey;
 use crate::telemetry::gpu::reading::Reading;
-use crate::telemetry::gpu::{Survey, process_name};
 use crate::text::number::{percent, value};
 
 /// Above this share of the device, too little memory is left outside the engine's budget.
@@ -22,9 +23,7 @@ pub(crate) fn checks(survey: &Survey, needs: &Needs) -> Group {
             checks.push(Check::new(source.name(), Level::Note, reason.as_str()));
         }
     } else {
-        if let Some(fewer) = too_few(survey, needs) {
-            checks.push(fewer);
-        }
+        checks.extend(too_few(survey, needs));
         checks.extend(driver(survey));
         for gpu in &survey.gpus {
             of_one(gpu, needs, &mut checks);
@@ -38,9 +37,7 @@ pub(crate) fn checks(survey: &Survey, needs: &Needs) -> Group {
 
 /// No GPU is a failure of a plan that needs one; a broken driver is a failure of the machine.
 fn without_gpu(survey: &Survey, reason: String, needs: &Needs) -> Check {
-    let broken = survey
-        .driver_error()
-        .map(|driver_error| GpuFault::of(driver_error).map(GpuFault::remedy));
+    let broken = survey.driver_error().map(gpu_hint);
     let level = if needs.gpu || broken.is_some() {
         Level::Failure
     } else {
@@ -105,39 +102,32 @@ fn of_one(gpu: &Reading, needs: &Needs, checks: &mut Vec<Check>) {
         checks.push(other_processes(&label, gpu, used));
         checks.extend(head_room(&label, used, total, needs));
     }
-    match facts.persistence {
-        Some(false) => checks.push(
-            Check::new(
-                "persistence",
-                Level::Warning,
-                format!("{label}: off, so the driver reloads and forgets locked clocks"),
-            )
-            .with_remedy(format!("sudo nvidia-smi{id} -pm 1")),
-        ),
-        Some(true) => checks.push(Check::good("persistence", format!("{label}: on"))),
-        None => {}
-    }
+    checks.extend(facts.persistence.map(|is_on| {
+        if is_on {
+            return Check::good("persistence", format!("{label}: on"));
+        }
+        Check::warning(
+            "persistence",
+            format!("{label}: off, so the driver reloads and forgets locked clocks"),
+            format!("sudo nvidia-smi{id} -pm 1"),
+        )
+    }));
     checks.extend(clocks(&label, &id, gpu));
     if let (Some(limit), Some(default)) = (facts.power_limit, facts.power_limit_default)
         && (limit - default).abs() > 1.0
     {
-        checks.push(Check::new(
+        checks.push(Check::warning(
             "power limit",
-            Level::Warning,
             format!("{label}: {limit:.0} W instead of {default:.0} W; runs with different limits are not comparable"),
-        ).with_remedy(format!("sudo nvidia-smi{id} -pl {default:.0}, or use the same limit in every run")));
+            format!("sudo nvidia-smi{id} -pl {default:.0}, or use the same limit in every run"),
+        ));
     }
     match (facts.ecc, now.ecc_uncorrected) {
-        (_, Some(errors)) if errors > 0 => checks.push(
-            Check::new(
-                "ECC",
-                Level::Warning,
-                format!("{label}: {errors} uncorrected errors since the driver was loaded"),
-            )
-            .with_remedy(format!(
-                "sudo nvidia-smi{id} --gpu-reset; if the errors return, replace the GPU"
-            )),
-        ),
+        (_, Some(errors)) if errors > 0 => checks.push(Check::warning(
+            "ECC",
+            format!("{label}: {errors} uncorrected errors since the driver was loaded"),
+            format!("sudo nvidia-smi{id} --gpu-reset; if the errors return, replace the GPU"),
+        )),
         (Some(true), _) => checks.push(Check::good(
             "ECC",
             format!("{label}: on, no uncorrected error"),
@@ -153,7 +143,7 @@ fn other_processes(label: &str, gpu: &Reading, used: f64) -> Check {
         .processes
         .iter()
         .flatten()
-        .map(|process| match process_name(process.id) {
+        .map(|process| match ProcessEntry::name_of(process.id) {
             Some(name) => format!("{} ({name})", process.id),
             None => process.id.to_string(),
         })
@@ -170,12 +160,11 @@ fn other_processes(label: &str, gpu: &Reading, used: f64) -> Check {
     } else {
         format!("process {}", names.join(", "))
     };
-    Check::new(
+    Check::warning(
         "alone",
-        Level::Warning,
         format!("{label}: {used_text} in use by {by}"),
+        "end them before measuring: a repeat with another program on the GPU is void",
     )
-    .with_remedy("end them before measuring: a repeat with another program on the GPU is void")
 }
 
 fn head_room(label: &str, used: f64, total: f64, needs: &Needs) -> Option<Check> {
@@ -190,28 +179,16 @@ fn head_room(label: &str, used: f64, total: f64, needs: &Needs) -> Option<Check>
         percent(share),
         value(total, Unit::Bytes)
     );
-    if used + share * total > total {
-        return Some(
-            Check::new(
-                "head-room",
-                Level::Failure,
-                format!(
-                    "{text}, but {} are already in use: the server would not start",
-                    value(used, Unit::Bytes)
-                ),
-            )
-            .with_remedy(
-                "end the processes that hold the memory, or lower --gpu-memory-utilization",
-            ),
-        );
-    }
-    Some(if share > MOST_UTILIZATION {
-        Check::new(
-            "head-room",
-            Level::Warning,
-            format!("{text}: little is left outside its budget"),
+    Some(if used + share * total > total {
+        let used = value(used, Unit::Bytes);
+        let found = format!("{text}, but {used} are already in use: the server would not start");
+        Check::new("head-room", Level::Failure, found).with_remedy(
+            "end the processes that hold the memory, or lower --gpu-memory-utilization",
         )
-        .with_remedy(
+    } else if share > MOST_UTILIZATION {
+        Check::warning(
+            "head-room",
+            format!("{text}: little is left outside its budget"),
             "--gpu-memory-utilization 0.90 or less: a run that ends out of memory has no result",
         )
     } else {
@@ -222,20 +199,20 @@ fn head_room(label: &str, used: f64, total: f64, needs: &Needs) -> Option<Check>
 /// Drivers do not report whether clocks are locked; a clock below its maximum while idle is not locked.
 fn clocks(label: &str, id: &str, gpu: &Reading) -> Option<Check> {
     let (now, most) = (gpu.now.clock_sm?, gpu.facts.clock_sm_max?);
-    let in_words = |megahertz: f64| format!("{megahertz:.0} MHz");
-    let found = format!("{label}: {} now, {} maximum", in_words(now), in_words(most));
-    Some(
-        if gpu.now.utilization.is_some_and(|busy| busy > 0.0) || now >= 0.5 * most {
-            Check::new(
-                "clocks",
-                Level::Note,
-                format!("{found}; whether they are locked is visible only under load"),
-            )
-        } else {
-            Check::new("clocks", Level::Warning, format!("{found}: they fall when idle, so they are not locked"))
-            .with_remedy(format!("sudo nvidia-smi{id} -lgc MIN,MAX, both equal to a clock that it keeps under load (nvidia-smi -q -d SUPPORTED_CLOCKS); undo: sudo nvidia-smi{id} -rgc"))
-        },
-    )
+    let found = format!("{label}: {now:.0} MHz now, {most:.0} MHz maximum");
+    let is_busy = gpu.now.utilization.is_some_and(|busy| busy > 0.0);
+    Some(if is_busy || now >= 0.5 * most {
+        let found = format!("{found}; whether they are locked is visible only under load");
+        Check::new("clocks", Level::Note, found)
+    } else {
+        Check::warning(
+            "clocks",
+            format!("{found}: they fall when idle, so they are not locked"),
+            format!(
+                "sudo nvidia-smi{id} -lgc MIN,MAX, both equal to a clock that it keeps under load (nvidia-smi -q -d SUPPORTED_CLOCKS); undo: sudo nvidia-smi{id} -rgc"
+            ),
+        )
+    })
 }
 
 #[cfg(test)]

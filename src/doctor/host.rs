@@ -44,14 +44,10 @@ fn bytes(bytes: u64) -> String {
 
 fn processor(host: &HostFacts) -> Check {
     let name = host.cpu.as_deref().unwrap_or("unknown processor");
-    let found = format!("{} × {name}", host.cpus);
-    if host.cpus < 3 {
-        Check::new("processor", Level::Warning, found).with_remedy(
-            "a server here shares its CPUs with the load generator: give the server all but one (taskset -c 1- …)",
-        )
-    } else {
-        Check::good("processor", found)
-    }
+    Check::good("processor", format!("{} × {name}", host.cpus)).warn_if(
+        host.cpus < 3,
+        "a server here shares its CPUs with the load generator: give the server all but one (taskset -c 1- …)",
+    )
 }
 
 fn load(host: &HostFacts) -> Option<Check> {
@@ -62,13 +58,10 @@ fn load(host: &HostFacts) -> Option<Check> {
         .map(|percent| format!(", tasks waited for a CPU {percent:.1} % of the last 10 s"))
         .unwrap_or_default();
     let found = format!("{running:.2} tasks on average over the last minute{stalled}");
-    Some(if share > BUSY {
-        Check::new("other work", Level::Warning, found).with_remedy(
-            "end other programs (top -o %CPU), or wait: they make latencies longer and noisier",
-        )
-    } else {
-        Check::good("other work", found)
-    })
+    Some(Check::good("other work", found).warn_if(
+        share > BUSY,
+        "end other programs (top -o %CPU), or wait: they make latencies longer and noisier",
+    ))
 }
 
 fn governor(host: &HostFacts) -> Check {
@@ -79,25 +72,19 @@ fn governor(host: &HostFacts) -> Check {
             "not reported by the kernel (a virtual machine): the host decides",
         );
     }
-    let found = host.governors.join(", ");
-    if host.governors == ["performance"] {
-        Check::good("governor", found)
-    } else {
-        Check::new("governor", Level::Warning, found)
-            .with_remedy("sudo cpupower frequency-set -g performance")
-    }
+    Check::good("governor", host.governors.join(", ")).warn_if(
+        host.governors != ["performance"],
+        "sudo cpupower frequency-set -g performance",
+    )
 }
 
 fn quota(host: &HostFacts) -> Option<Check> {
     let cpus = host.cpu_quota?;
-    Some(
-        Check::new(
-            "CPU quota",
-            Level::Warning,
-            format!("this control group may use {cpus:.2} CPUs"),
-        )
-        .with_remedy("run without the limit: throttled CPUs stop in the middle of a request"),
-    )
+    Some(Check::warning(
+        "CPU quota",
+        format!("this control group may use {cpus:.2} CPUs"),
+        "run without the limit: throttled CPUs stop in the middle of a request",
+    ))
 }
 
 fn memory(host: &HostFacts) -> Option<Check> {
@@ -111,24 +98,22 @@ fn memory(host: &HostFacts) -> Option<Check> {
 fn swap(host: &HostFacts) -> Option<Check> {
     let used = host.swap_used?;
     (used > LITTLE_SWAP).then(|| {
-        Check::new(
+        Check::warning(
             "swap",
-            Level::Warning,
             format!("{} are swapped out", bytes(used)),
+            "sudo swapoff -a && sudo swapon -a, once enough memory is free",
         )
-        .with_remedy("sudo swapoff -a && sudo swapon -a, once enough memory is free")
     })
 }
 
 fn disk(host: &HostFacts) -> Option<Check> {
     let free = host.disk_free?;
-    let found = format!("{} free here", bytes(free));
-    Some(if free < LEAST_FREE_DISK {
-        Check::new("disk", Level::Warning, found)
-            .with_remedy("free disk space for results, logs and images (docker system df)")
-    } else {
-        Check::good("disk", found)
-    })
+    Some(
+        Check::good("disk", format!("{} free here", bytes(free))).warn_if(
+            free < LEAST_FREE_DISK,
+            "free disk space for results, logs and images (docker system df)",
+        ),
+    )
 }
 
 fn clock(host: &HostFacts) -> Option<Check> {
@@ -143,12 +128,11 @@ fn clock(host: &HostFacts) -> Option<Check> {
     Some(if is_quick {
         Check::good("clock", source)
     } else {
-        Check::new(
+        Check::warning(
             "clock",
-            Level::Warning,
             format!("{source}: reading the time is a system call"),
+            "echo tsc | sudo tee /sys/devices/system/clocksource/clocksource0/current_clocksource, if the kernel offers it",
         )
-        .with_remedy("echo tsc | sudo tee /sys/devices/system/clocksource/clocksource0/current_clocksource, if the kernel offers it")
     })
 }
 
@@ -156,24 +140,22 @@ fn priority(may_be_real_time: bool) -> Check {
     if may_be_real_time {
         Check::good("priority", "the load generator has real-time priority")
     } else {
-        Check::new(
+        Check::warning(
             "priority",
-            Level::Warning,
             "the load generator may not use real-time priority: with a server that keeps every CPU busy, repeats are void",
+            early_end::RIGHT_TO_REAL_TIME,
         )
-        .with_remedy(early_end::RIGHT_TO_REAL_TIME)
     }
 }
 
 fn files(host: &HostFacts) -> Option<Check> {
     let limit = host.open_files?;
     (limit < LEAST_FILES).then(|| {
-        Check::new(
+        Check::warning(
             "open files",
-            Level::Warning,
             format!("at most {limit}: each request in flight needs one"),
+            "ulimit -n 65536",
         )
-        .with_remedy("ulimit -n 65536")
     })
 }
 

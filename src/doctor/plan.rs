@@ -2,7 +2,6 @@
 //! of the plan can be judged by.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use super::check::{Check, Group, Level};
 use super::needs::Needs;
@@ -17,7 +16,7 @@ use crate::inputs::{feasible, plan, policy};
 use crate::launch;
 use crate::policy::FEWEST_REPEATS;
 use crate::policy::rule::{Action, Policy, Rule};
-use crate::record::format::{Environment, Gpu, ResultFile};
+use crate::record::format::{Environment, ResultFile};
 use crate::runner::{expectations, repeat_context};
 use crate::telemetry::gpu::Survey;
 use crate::text::count::count;
@@ -31,32 +30,28 @@ pub(crate) fn checks(
 ) -> Group {
     let mut checks = Vec::new();
     if let Some(plan) = plan {
-        checks.push(of_failure(
-            "server",
-            repeat_context::server_of(plan).map(|_| ()),
-        ));
-        checks.push(of_failure("load", load(plan, events)));
+        checks.extend(of_failure("server", repeat_context::server_of(plan)));
+        checks.extend(of_failure("load", load(plan, events)));
         match policy::policy_for(&PolicyArgs::default()) {
-            Ok(policy) => checks.extend(rules(plan, &policy, survey).into_iter().map(Some)),
-            Err(failure) => checks.push(of_failure("thresholds", Err(failure))),
+            Ok(policy) => checks.extend(rules(plan, &policy, survey)),
+            Err(failure) => checks.extend(of_failure::<()>("thresholds", Err(failure))),
         }
-        checks.push(mounts(plan, environment));
+        checks.extend(mounts(plan, environment));
         checks.extend(expected(plan, survey));
     }
     Group {
         name: "plan",
-        checks: checks.into_iter().flatten().collect(),
+        checks,
     }
 }
 
 /// `None` without an error.
-fn of_failure(name: &'static str, held: Result<(), Failure>) -> Option<Check> {
+fn of_failure<T>(name: &'static str, held: Result<T, Failure>) -> Option<Check> {
     let failure = held.err()?;
-    let check = Check::new(name, Level::Failure, failure.reason());
-    Some(if failure.hints.is_empty() {
-        check
-    } else {
-        check.with_remedy(failure.hints.join("; "))
+    let hints = Some(failure.hints.join("; ")).filter(|hints| !hints.is_empty());
+    Some(Check {
+        remedy: hints,
+        ..Check::new(name, Level::Failure, failure.reason())
     })
 }
 
@@ -113,14 +108,14 @@ fn rules(plan: &Plan, policy: &Policy, survey: &Survey) -> Vec<Check> {
         );
     }
     if usize::try_from(plan.repeat).is_ok_and(|repeats| repeats < FEWEST_REPEATS) {
-        let finding = format!(
-            "a baseline needs {FEWEST_REPEATS} repeats, but a run has {}",
-            plan.repeat
-        );
-        checks.push(
-            Check::new("repeats", Level::Warning, finding)
-                .with_remedy(format!("repeat: {FEWEST_REPEATS} in perfgate.yaml")),
-        );
+        checks.push(Check::warning(
+            "repeats",
+            format!(
+                "a baseline needs {FEWEST_REPEATS} repeats, but a run has {}",
+                plan.repeat
+            ),
+            format!("repeat: {FEWEST_REPEATS} in perfgate.yaml"),
+        ));
     }
     checks
 }
@@ -130,47 +125,34 @@ fn mounts(plan: &Plan, environment: &environment::Environment) -> Option<Check> 
     let Some(ServerPlan::Docker(docker)) = &plan.server else {
         return None;
     };
-    let name = "mounted folders";
-    match launch::mounted(docker, environment) {
+    let cache = match launch::mounted(docker, environment) {
+        Ok(cache) => cache?,
         Err(error) => {
-            let hints = error.hints().join("; ");
-            Some(Check::new(name, Level::Failure, error.to_string()).with_remedy(hints))
+            let check = Check::new("mounted folders", Level::Failure, error.to_string());
+            return Some(check.with_remedy(error.hints().join("; ")));
         }
-        Ok(Some(cache)) => Some(cache_check(&cache)),
-        Ok(None) => None,
-    }
-}
-
-fn cache_check(cache: &Path) -> Check {
-    let name = "model cache";
-    let place = cache.display();
-    if cache.is_dir() {
-        Check::good(name, format!("{place} (hf_cache)"))
+    };
+    let found = format!("{} (hf_cache)", cache.display());
+    Some(if cache.is_dir() {
+        Check::good("model cache", found)
     } else {
-        Check::new(
-            name,
-            Level::Note,
-            format!(
-                "{place} (hf_cache) does not exist yet: the first start creates it and downloads the model"
-            ),
-        )
-    }
+        let found = format!(
+            "{found} does not exist yet: the first start creates it and downloads the model"
+        );
+        Check::new("model cache", Level::Note, found)
+    })
 }
 
 /// Compares the GPUs of this machine with `hardware`, if the server runs here.
-fn expected(plan: &Plan, survey: &Survey) -> Vec<Option<Check>> {
+fn expected(plan: &Plan, survey: &Survey) -> Vec<Check> {
     if matches!(
         plan.server,
         Some(ServerPlan::Url(_) | ServerPlan::Simulator(_))
     ) {
         return Vec::new();
     }
-    let facts = || survey.gpus.iter().map(|gpu| &gpu.facts);
-    let gpus = facts().map(|facts| Gpu {
-        name: facts.name.clone(),
-        ..Gpu::default()
-    });
-    let first = facts().next();
+    let gpus = survey.gpus.iter().map(|gpu| gpu.facts.described());
+    let first = survey.gpus.first().map(|gpu| &gpu.facts);
     let here = ResultFile {
         environment: Some(Environment {
             gpus: Some(gpus.collect()),
@@ -188,8 +170,8 @@ fn expected(plan: &Plan, survey: &Survey) -> Vec<Option<Check>> {
     expectations::mismatches(plan, &here)
         .into_iter()
         .map(|mismatch| {
-            let check = Check::new("hardware", level, mismatch);
-            Some(check.with_remedy("run on the hardware that `hardware` names, or fix `hardware`"))
+            Check::new("hardware", level, mismatch)
+                .with_remedy("run on the hardware that `hardware` names, or fix `hardware`")
         })
         .collect()
 }

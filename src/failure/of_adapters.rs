@@ -124,16 +124,16 @@ fn bucket_failure(error: &BucketError) -> Failure {
         BucketError::Configuration { scheme, .. } => {
             usage.hint(format!("configure it with {}", variables(scheme)))
         }
-        BucketError::NoCredentials { scheme, .. } => {
-            environment.hint(format!("set {}", variables(scheme)))
+        BucketError::NoCredentials(failed) => {
+            environment.hint(format!("set {}", variables(failed.scheme)))
         }
-        BucketError::Refused { scheme, .. } => environment
+        BucketError::Refused(failed) => environment
             .hint("reading needs permission to list and get objects, `baseline update` also to put objects")
-            .hint(format!("the credentials come from {}", variables(scheme))),
-        BucketError::NoBucket { .. } => {
+            .hint(format!("the credentials come from {}", variables(failed.scheme))),
+        BucketError::NoBucket(_) => {
             environment.hint("correct the name, the account or the endpoint, or create the bucket: perfgate does not create buckets")
         }
-        BucketError::Unreachable { .. } => environment.hint(
+        BucketError::Unreachable(_) => environment.hint(
             "nothing was changed: a promotion needs the bucket; run the same command again when it is reachable",
         ),
         BucketError::NoCopy { .. } => environment
@@ -141,7 +141,7 @@ fn bucket_failure(error: &BucketError) -> Failure {
         BucketError::Contended { .. } => {
             environment.hint("nothing was changed; run the same command again when fewer promotions run at once")
         }
-        BucketError::Answer { .. } | BucketError::Copy(_) => environment,
+        BucketError::Answer(_) | BucketError::Copy(_) => environment,
     }
 }
 

@@ -137,8 +137,5 @@ pub(crate) fn remove_all(repository: &Repository, events: &Events) {
 }
 
 pub(crate) fn remove_folder(path: &Path) -> Result<(), GitError> {
-    std::fs::remove_dir_all(path).map_err(|source| GitError::Remove {
-        path: path.to_owned(),
-        source,
-    })
+    Ok(files::remove_folder(path)?)
 }

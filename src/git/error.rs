@@ -61,14 +61,6 @@ pub(crate) enum GitError {
     /// perfgate's own work tree cannot be created or marked.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A folder cannot be removed.
-    #[error("cannot remove `{}`", .path.display())]
-    Remove {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
 }
 
 /// The hint for a shallow clone.
@@ -138,11 +130,7 @@ impl GitError {
                 "cannot fetch the submodules of this commit; make `git submodule update --init --recursive` work in a fresh work tree (access, `protocol.file.allow`), or skip this commit with `git bisect skip`"
             }
             Self::File(_) => "free disk space, or fix the permissions",
-            Self::Failed(_)
-            | Self::Run(_)
-            | Self::Command { .. }
-            | Self::Object(_)
-            | Self::Remove { .. } => return None,
+            Self::Failed(_) | Self::Run(_) | Self::Command { .. } | Self::Object(_) => return None,
         };
         Some(hint.to_owned())
     }

@@ -1,6 +1,8 @@
 //! The working tree and the contents of commits, read with the `git` command.
 
+use std::ffi::OsStr;
 use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -79,13 +81,9 @@ fn branch_of_service(commit: &str, environment: &dyn Fn(&str) -> Option<String>)
 /// Whether a tracked file has uncommitted changes, except perfgate's own outputs, which do not affect results.
 fn is_dirty() -> Option<bool> {
     let top = top_of_working_tree().ok()?;
-    let changed = run(&top, &["diff", "--name-only", "-z", "HEAD"]);
-    let changed = succeeded(changed).ok()?;
-    let mut names = changed
-        .split(|byte| *byte == 0)
-        .filter(|name| !name.is_empty())
-        .map(|name| top.join(String::from_utf8_lossy(name).as_ref()));
-    Some(names.any(|path| !is_own_output(&path)))
+    let changed = output(&top, &["diff", "--name-only", "-z", "HEAD"]).ok()?;
+    let mut paths = parts(&changed).map(|name| top.join(OsStr::from_bytes(name)));
+    Some(paths.any(|path| !is_own_output(&path)))
 }
 
 /// Whether it is an output of perfgate: a result, a comparison, a ledger, or a report beside a comparison.
@@ -110,12 +108,9 @@ pub(crate) fn is_own_output(path: &Path) -> bool {
 
 /// The checked-out commit and its parents, from the commit object: a shallow clone hides the parents.
 pub(crate) fn commit_and_parents() -> Option<(String, Vec<String>)> {
-    let commit = git(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])?;
-    let text = bytes(Path::new("."), &["cat-file", "commit", &commit])?;
-    let text = String::from_utf8_lossy(&text);
-    let header = text.lines().take_while(|line| !line.is_empty());
-    let parents = header.filter_map(|line| line.strip_prefix("parent ").map(str::to_owned));
-    Some((commit, parents.collect()))
+    let commit = commit_of("HEAD").ok()?;
+    let parents = parents(&commit).ok()?;
+    Some((commit, parents))
 }
 
 /// The main branch if known, else `main`.
@@ -178,7 +173,8 @@ pub(crate) fn commit_of(revision: &str) -> Result<String, GitError> {
 
 /// The parents of a commit, also at the boundary of a shallow clone.
 pub(crate) fn parents(commit: &str) -> Result<Vec<String>, GitError> {
-    let raw = ask(&["cat-file", "commit", commit])?;
+    let raw = output(Path::new("."), &["cat-file", "commit", commit])?;
+    let raw = String::from_utf8_lossy(&raw);
     let headers = raw.lines().take_while(|line| !line.is_empty());
     let parents = headers.filter_map(|line| line.strip_prefix("parent "));
     Ok(parents.map(str::to_owned).collect())
@@ -269,7 +265,7 @@ fn absent(top: &Path, commit: &str, path: &Path) -> Result<Entry, GitError> {
         let rest = path.strip_prefix(folder).unwrap_or(path);
         let has_commit = || {
             let commit = format!("{pinned}^{{commit}}");
-            succeeded(run(&inside, &["cat-file", "-e", &commit])).is_ok()
+            output(&inside, &["cat-file", "-e", &commit]).is_ok()
         };
         if !inside.join(".git").exists() || !has_commit() {
             return Err(GitError::Object(format!(
@@ -297,26 +293,23 @@ fn listed(top: &Path, commit: &str, path: &Path) -> Result<Vec<u8>, GitError> {
 pub(crate) fn link(top: &Path, commit: &str, path: &Path) -> Option<PathBuf> {
     let line = String::from_utf8(listed(top, commit, path).ok()?).ok()?;
     let object = line.strip_prefix("120000 blob ")?.split('\t').next()?;
-    let target = succeeded(run(top, &["cat-file", "blob", object])).ok()?;
+    let target = output(top, &["cat-file", "blob", object]).ok()?;
     Some(PathBuf::from(String::from_utf8(target).ok()?))
 }
 
 /// The bytes of a file's object.
 pub(crate) fn blob(object: &Object) -> Result<Vec<u8>, GitError> {
-    succeeded(run(&object.folder, &["cat-file", "blob", &object.name]))
+    output(&object.folder, &["cat-file", "blob", &object.name])
 }
 
 /// The names in a folder's object.
 pub(crate) fn names(object: &Object) -> Result<Vec<String>, GitError> {
-    let listing = succeeded(run(
+    let listing = output(
         &object.folder,
         &["ls-tree", "--name-only", "-z", &object.name],
-    ))?;
-    let names = listing.split(|byte| *byte == 0);
-    Ok(names
-        .filter_map(|name| String::from_utf8(name.to_vec()).ok())
-        .filter(|name| !name.is_empty())
-        .collect())
+    )?;
+    let names = parts(&listing).filter_map(|name| std::str::from_utf8(name).ok());
+    Ok(names.map(str::to_owned).collect())
 }
 
 /// Whether git sees a file of the work tree as unchanged: converted line ends and files outside of a sparse work tree do
@@ -360,9 +353,7 @@ pub(crate) fn with_line(
         output => succeeded(output)?,
     };
     let prefix = format!("{commit}:");
-    let names = found
-        .split(|byte| *byte == 0)
-        .filter_map(|name| std::str::from_utf8(name).ok());
+    let names = parts(&found).filter_map(|name| std::str::from_utf8(name).ok());
     Ok(names
         .filter_map(|name| name.strip_prefix(&prefix))
         .map(PathBuf::from)
@@ -395,7 +386,8 @@ pub(crate) fn git(arguments: &[&str]) -> Option<String> {
 
 /// The trimmed output, or why git failed.
 fn ask(arguments: &[&str]) -> Result<String, GitError> {
-    let output = run(Path::new("."), arguments).map_err(|error| {
+    let output = command(Path::new("."), arguments).output();
+    let output = output.map_err(|error| {
         if error.kind() == std::io::ErrorKind::NotFound {
             GitError::NotInstalled
         } else {
@@ -413,11 +405,18 @@ fn ask(arguments: &[&str]) -> Result<String, GitError> {
 
 /// Git's output in a folder as bytes; `None` if it failed.
 pub(crate) fn bytes(folder: &Path, arguments: &[&str]) -> Option<Vec<u8>> {
-    succeeded(run(folder, arguments)).ok()
+    output(folder, arguments).ok()
 }
 
-fn run(folder: &Path, arguments: &[&str]) -> std::io::Result<Output> {
-    command(folder, arguments).output()
+/// Git's output in a folder as bytes, or why it failed.
+fn output(folder: &Path, arguments: &[&str]) -> Result<Vec<u8>, GitError> {
+    succeeded(command(folder, arguments).output())
+}
+
+/// The parts of output with NUL after each.
+pub(crate) fn parts(output: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let parts = output.split(|byte| *byte == 0);
+    parts.filter(|part| !part.is_empty())
 }
 
 fn run_with(folder: &Path, arguments: &[&str], input: &[u8]) -> std::io::Result<Output> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::base_ref::{AtRef, BaseRef};
 use super::storage;
-use crate::baseline::{self, BaselineError, Location, Part, Place, Storage};
+use crate::baseline::{self, Location, Part, Place, Storage};
 use crate::cli::gate::GateArgs;
 use crate::config::{Plan, safe_name};
 use crate::environment::Environment;
@@ -49,23 +49,21 @@ impl<'a> Accepted<'a> {
     ) -> Result<Self, Failure> {
         let mut accepted = Self {
             args,
-            storage: storage::open(&args.baselines, environment, events)?,
+            storage: storage::open(&args.storage.baselines, environment, events)?,
             name: &plan.name,
             base_ref,
             base_at_hand: plan.base.is_some(),
             given: None,
             first_run,
         };
-        match (&args.baseline, &args.ledger) {
-            (Some(path), ledger) => {
-                accepted.given = Some(accepted.files().stored(path, ledger.as_deref())?);
+        let files = accepted.files();
+        if let Some(path) = &args.baseline {
+            let found = files.stored_if_there(path, args.ledger.as_deref())?;
+            accepted.given = Some(found.ok_or_else(|| files.none_there(path))?);
+        } else {
+            if let Some(ledger) = &args.ledger {
+                files.ledger(ledger)?;
             }
-            (None, Some(ledger)) => {
-                accepted.files().ledger(ledger)?;
-            }
-            (None, None) => {}
-        }
-        if args.baseline.is_none() {
             accepted.read_ahead(events)?;
         }
         Ok(accepted)
@@ -74,19 +72,19 @@ impl<'a> Accepted<'a> {
     /// Reads all files of this gate in a bucket: errors appear before any measurement, and the gate judges by the state at
     /// its start.
     fn read_ahead(&self, events: &Events) -> Result<(), Failure> {
-        if let Location::Folder(_) = &self.args.baselines {
+        if let Location::Folder(_) = &self.args.storage.baselines {
             return Ok(());
         }
         for hardware in self.storage.hardware(self.name)? {
             self.storage.place(self.name, &hardware).read()?;
         }
-        storage::warn_of_copies(&self.args.baselines, &self.storage, events);
+        storage::warn_of_copies(&self.args.storage.baselines, &self.storage, events);
         Ok(())
     }
 
     /// A warning of the comparison if local copies replaced the bucket.
     pub(crate) fn of_copies(&self) -> Option<String> {
-        storage::of_copies(&self.args.baselines, &self.storage)
+        storage::of_copies(&self.args.storage.baselines, &self.storage)
     }
 
     /// Whether there may be a baseline; the hardware name is known only after a measurement.
@@ -99,7 +97,7 @@ impl<'a> Accepted<'a> {
     }
 
     fn hardware_with_baseline(&self) -> Result<Vec<String>, Failure> {
-        match (&self.args.baselines, self.base_ref) {
+        match (&self.args.storage.baselines, self.base_ref) {
             (Location::Folder(folder), Some(base_ref)) => {
                 let names = base_ref.names(&folder.join(safe_name(self.name)))?;
                 Ok(baseline::hardware_of_files(names))
@@ -116,32 +114,12 @@ impl<'a> Accepted<'a> {
             return Ok(Some(given.clone()));
         }
         let hardware = baseline::hardware_name(candidate.file.environment.as_ref());
-        let found = match &self.args.baselines {
-            Location::Folder(folder) => {
-                let path = baseline::path(folder, self.name, &hardware);
-                let ledger = self.args.ledger.as_deref();
-                self.files().stored_if_there(&path, ledger)?
-            }
-            Location::Bucket(_) => self.in_storage(&hardware)?,
-        };
+        let place = self.storage.place(self.name, &hardware);
+        let found = self.files().at(&place, self.args.ledger.as_deref())?;
         if found.is_some() || self.base_at_hand || self.first_run == FirstRun::Pass {
             return Ok(found);
         }
-        Err(self.no_baseline(&hardware, candidate))
-    }
-
-    /// The accepted runs in a bucket, which a change of the repository cannot edit.
-    fn in_storage(&self, hardware: &str) -> Result<Option<StoredBaseline>, Failure> {
-        let place = self.storage.place(self.name, hardware);
-        let found = stored(&place)?;
-        match (&self.args.ledger, found) {
-            (Some(path), Some(found)) => Ok(Some(StoredBaseline {
-                ledger: self.files().ledger_given(path)?,
-                ledger_path: Some(self.files().called(path)),
-                ..found
-            })),
-            (_, found) => Ok(found),
-        }
+        Err(self.no_baseline(&place, &hardware, candidate))
     }
 
     fn files(&self) -> Files<'a> {
@@ -154,9 +132,10 @@ impl<'a> Accepted<'a> {
             (Some(path), _) => path.clone(),
             (None, Some(candidate)) => {
                 let hardware = baseline::hardware_name(candidate.file.environment.as_ref());
-                match &self.args.baselines {
-                    Location::Folder(folder) => baseline::path(folder, self.name, &hardware),
-                    Location::Bucket(_) => return self.args.ledger.iter().cloned().collect(),
+                let place = self.storage.place(self.name, &hardware);
+                match place.file(Part::Baseline) {
+                    Some(path) => path,
+                    None => return self.args.ledger.iter().cloned().collect(),
                 }
             }
             (None, None) => return Vec::new(),
@@ -169,8 +148,7 @@ impl<'a> Accepted<'a> {
         ]
     }
 
-    fn no_baseline(&self, hardware: &str, candidate: &Run) -> Failure {
-        let place = self.storage.place(self.name, hardware);
+    fn no_baseline(&self, place: &Place, hardware: &str, candidate: &Run) -> Failure {
         let file = place.file(Part::Baseline);
         let called = file.as_deref().map_or_else(
             || place.shown(Part::Baseline),
@@ -189,7 +167,7 @@ impl<'a> Accepted<'a> {
             failure = failure.hint(format!(
                 "to accept this run: perfgate baseline update {quoted} --name {} --baselines {} --because \"the first baseline\"",
                 self.name,
-                sanitize::shell(&self.args.baselines.to_string())
+                sanitize::shell(&self.args.storage.baselines.to_string())
             ));
         }
         let others = self.hardware_with_baseline().unwrap_or_default();
@@ -217,8 +195,7 @@ impl<'a> Accepted<'a> {
         let places = names.iter().map(|name| self.storage.place(name, &hardware));
         let mut fitting = places.filter(|place| {
             let run = place.run(Part::Baseline).ok().flatten();
-            let workload = run.and_then(|run| run.file.workload);
-            workload.is_some_and(|workload| workload.digest.as_ref() == Some(digest))
+            run.and_then(|run| run.file.workload?.digest).as_ref() == Some(digest)
         });
         fitting.next().map(|place| place.shown(Part::Baseline))
     }
@@ -245,7 +222,7 @@ impl Files<'_> {
     pub(crate) fn called(self, path: &Path) -> String {
         match self.0 {
             Some(base_ref) if base_ref.has(path) => {
-                format!("{} of {}", path.display(), base_ref.name())
+                format!("{} of {}", path.display(), base_ref.name)
             }
             Some(_) | None => path.display().to_string(),
         }
@@ -256,7 +233,7 @@ impl Files<'_> {
             "cannot read `{}`: the file does not exist",
             self.called(path)
         );
-        let failure = Failure::message(ExitStatus::Usage, message);
+        let failure = Failure::usage(message);
         if self.0.is_some() && path.is_file() {
             failure.hint(ONLY_IN_CHANGE)
         } else {
@@ -264,7 +241,7 @@ impl Files<'_> {
         }
     }
 
-    pub(crate) fn run(self, path: &Path) -> Result<Option<Run>, Failure> {
+    fn run(self, path: &Path) -> Result<Option<Run>, Failure> {
         let bytes = self.bytes(path)?;
         let read = bytes.map(|bytes| record::read(&self.called(path), bytes));
         Ok(read.transpose()?)
@@ -286,14 +263,39 @@ impl Files<'_> {
         self.ledger(path)?.ok_or_else(|| self.none_there(path))
     }
 
-    /// A given baseline, with the files beside it.
-    fn stored(self, path: &Path, ledger: Option<&Path>) -> Result<StoredBaseline, Failure> {
-        self.stored_if_there(path, ledger)?
-            .ok_or_else(|| self.none_there(path))
+    /// The accepted runs at a place; those in a bucket cannot be edited by a change of the repository. `None` if there is only
+    /// a ledger.
+    pub(crate) fn at(
+        self,
+        place: &Place,
+        ledger: Option<&Path>,
+    ) -> Result<Option<StoredBaseline>, Failure> {
+        if let Some(path) = place.file(Part::Baseline) {
+            return self.stored_if_there(&path, ledger);
+        }
+        let found = place.read()?;
+        let Some(run) = found.baseline else {
+            return Ok(None);
+        };
+        let has_ledger = !found.ledger.is_empty();
+        let (ledger, ledger_path) = match ledger {
+            Some(path) => (self.ledger_given(path)?, Some(self.called(path))),
+            None => {
+                let path = has_ledger.then(|| place.shown(Part::Ledger));
+                (found.ledger, path)
+            }
+        };
+        Ok(Some(StoredBaseline {
+            run,
+            path: place.shown(Part::Baseline),
+            ledger_path,
+            ledger,
+            release: found.release,
+        }))
     }
 
     /// The baseline of a file, with its ledger and the release beside it.
-    pub(crate) fn stored_if_there(
+    fn stored_if_there(
         self,
         path: &Path,
         ledger: Option<&Path>,
@@ -314,17 +316,4 @@ impl Files<'_> {
             release: self.run(&baseline::release_path(path))?,
         }))
     }
-}
-
-/// The stored baseline of a place; `None` if there is only a ledger.
-pub(crate) fn stored(place: &Place) -> Result<Option<StoredBaseline>, BaselineError> {
-    let stored_runs = place.read()?;
-    let has_ledger = !stored_runs.ledger.is_empty();
-    Ok(stored_runs.baseline.map(|run| StoredBaseline {
-        run,
-        path: place.shown(Part::Baseline),
-        ledger_path: has_ledger.then(|| place.shown(Part::Ledger)),
-        ledger: stored_runs.ledger,
-        release: stored_runs.release,
-    }))
 }

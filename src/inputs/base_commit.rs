@@ -11,7 +11,6 @@ use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::git::{GitError, work_tree};
 use crate::publish::change::{self, Base, Change, Target};
-use crate::{files, limits};
 
 /// The hint for a clone without enough history.
 const FETCH: &str = "fetch the whole history: `fetch-depth: 0` at actions/checkout, `GIT_DEPTH: 0` on GitLab, `git fetch --unshallow` elsewhere";
@@ -25,18 +24,11 @@ pub(crate) fn change_here(
 ) -> Result<Option<Change>, Failure> {
     let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
     let of_event = match variable("GITHUB_EVENT_PATH") {
-        Some(path) => {
-            let unknown = |error: &dyn std::fmt::Display| {
-                Failure::message(
-                    ExitStatus::EnvironmentFailed,
-                    format!("the base branch is unknown: {error}"),
-                )
+        Some(path) => change::of_event(Path::new(&path)).map_err(|error| {
+            let message = format!("the base branch is unknown: {error}");
+            Failure::message(ExitStatus::EnvironmentFailed, message)
                 .hint("set it with `--baseline-ref REF`")
-            };
-            let json = files::read_within(Path::new(&path), limits::EVENT)
-                .map_err(|error| unknown(&error))?;
-            change::of_event(&json).map_err(|error| unknown(&error))?
-        }
+        })?,
         None => None,
     };
     let found = of_event
@@ -72,13 +64,7 @@ fn beside_the_event(variable: &dyn Fn(&str) -> Option<String>) -> Option<Change>
 
 /// The merge base of the change.
 pub(crate) fn of_change(change: &Change) -> Result<String, Failure> {
-    let head = work_tree::commit_of("HEAD").map_err(|error| {
-        if error.is_missing_object() {
-            unknown("no commit is checked out").hint(FETCH)
-        } else {
-            error.into()
-        }
-    })?;
+    let head = known("HEAD", "no commit is checked out")?;
     let target = target_commit(&change.target)?;
     if let Some(base) = parent_beside(change, &head)? {
         // Only if the service did not merge another commit.
@@ -143,20 +129,22 @@ pub(crate) fn of_flag(given: &str) -> Result<String, Failure> {
 }
 
 fn branched_off(target: &str) -> Result<String, Failure> {
-    let known = work_tree::commit_of(target);
-    if let Err(error) = known {
-        return Err(if error.is_missing_object() {
-            let short = target.get(..10).unwrap_or(target);
-            unknown(&format!(
-                "this clone does not have the commit of the base branch ({short})"
-            ))
-            .hint(FETCH)
-        } else {
-            error.into()
-        });
-    }
+    let short = target.get(..10).unwrap_or(target);
+    let missing = format!("this clone does not have the commit of the base branch ({short})");
+    known(target, &missing)?;
     work_tree::merge_base("HEAD", target)
         .ok_or_else(|| unknown("this clone does not have the merge base of the change").hint(FETCH))
+}
+
+/// The commit of a revision; `missing` is the message if this clone does not have it.
+fn known(revision: &str, missing: &str) -> Result<String, Failure> {
+    work_tree::commit_of(revision).map_err(|error| {
+        if error.is_missing_object() {
+            unknown(missing).hint(FETCH)
+        } else {
+            error.into()
+        }
+    })
 }
 
 /// The tip of the target in this clone.

@@ -19,9 +19,9 @@ use crate::publish::change::Change;
 #[derive(Clone, Debug)]
 pub(crate) struct BaseRef {
     /// Its full object name.
-    commit: String,
+    pub(crate) commit: String,
     /// Its name in messages.
-    name: String,
+    pub(crate) name: String,
     /// The top of the work tree, with links resolved.
     top: PathBuf,
     /// The working folder.
@@ -104,8 +104,8 @@ impl JudgingFiles {
             Self::Here => JudgedBy::WorkTree,
             Self::ChangeItself => JudgedBy::OwnFiles,
             Self::Base(base_ref) => JudgedBy::Base(Base {
-                name: base_ref.name().to_owned(),
-                commit: base_ref.commit().to_owned(),
+                name: base_ref.name.clone(),
+                commit: base_ref.commit.clone(),
                 touched: base_ref.touched(criteria.iter().map(PathBuf::as_path))?,
                 edits: edits.to_vec(),
                 is_first,
@@ -146,16 +146,6 @@ impl BaseRef {
             top,
             here: working_folder(environment)?,
         })
-    }
-
-    /// Its name in messages.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Its full object name.
-    pub(crate) fn commit(&self) -> &str {
-        &self.commit
     }
 
     /// The path below the top of the work tree, as given: the change can set links below the top, so they are not followed.
@@ -207,11 +197,11 @@ impl BaseRef {
             return Ok(bytes);
         }
         let text = String::from_utf8_lossy(&bytes);
-        let hash = text
+        let is_hash = |hash: &&str| hash.len() == 64 && hash.chars().all(|c| c.is_ascii_hexdigit());
+        let mut hashes = text
             .lines()
-            .find_map(|line| line.strip_prefix("oid sha256:"));
-        let hash =
-            hash.filter(|hash| hash.len() == 64 && hash.chars().all(|c| c.is_ascii_hexdigit()));
+            .filter_map(|line| line.strip_prefix("oid sha256:"));
+        let hash = hashes.next().filter(is_hash);
         let is_it = |file: &Vec<u8>| Some(format!("{:x}", Sha256::digest(file)).as_str()) == hash;
         let kept = hash.and_then(|hash| {
             let (one, two) = (&hash[..2], &hash[2..4]);
@@ -237,14 +227,11 @@ impl BaseRef {
         })
     }
 
-    /// Configuration files of that commit with a line that matches the pattern; paths from the working folder.
-    pub(crate) fn with_line(&self, form: &str) -> Result<Vec<PathBuf>, Failure> {
-        let found = work_tree::with_line(
-            &self.top,
-            &self.commit,
-            form,
-            &["*.yaml", "*.yml", "*.json"],
-        );
+    /// Configuration files of that commit with a line that matches the pattern: their paths from the working folder, and
+    /// their texts.
+    pub(crate) fn with_line(&self, form: &str) -> Result<Vec<(PathBuf, String)>, Failure> {
+        let endings = ["*.yaml", "*.yml", "*.json"];
+        let found = work_tree::with_line(&self.top, &self.commit, form, &endings);
         let found = found.map_err(|error| self.unreadable(Path::new("."), error))?;
         let here = self.here.strip_prefix(&self.top).unwrap_or(Path::new(""));
         let up: PathBuf = here.components().map(|_| "..").collect();
@@ -252,7 +239,13 @@ impl BaseRef {
             Ok(below) => below.to_owned(),
             Err(_) => up.join(path),
         };
-        Ok(found.into_iter().map(shown).collect())
+        let mut texts = Vec::new();
+        for path in found.into_iter().map(shown) {
+            if let AtRef::There(bytes) = self.read(&path)? {
+                texts.push((path, String::from_utf8_lossy(&bytes).into_owned()));
+            }
+        }
+        Ok(texts)
     }
 
     fn unreadable(&self, path: &Path, error: impl std::fmt::Display) -> Failure {

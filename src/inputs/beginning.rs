@@ -6,7 +6,6 @@ use super::plan;
 use crate::cli::init::InitArgs;
 use crate::config::{self, ServerPlan};
 use crate::event::{Events, InputEvent};
-use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::files;
 use crate::git::work_tree;
@@ -44,18 +43,13 @@ pub(crate) fn look_around(
     let server = if args.simulator {
         Server::Simulator
     } else if let Some(url) = &args.url {
-        match plan::checked_url(url)? {
-            ServerPlan::Url(url) => Server::Url {
-                url: url.to_string(),
-                gpus,
-            },
+        let url = match plan::checked_url(url)? {
+            ServerPlan::Url(checked) => checked.to_string(),
             ServerPlan::Docker(_) | ServerPlan::Process(_) | ServerPlan::Simulator(_) => {
-                Server::Url {
-                    url: url.clone(),
-                    gpus,
-                }
+                url.clone()
             }
-        }
+        };
+        Server::Url { url, gpus }
     } else {
         let (image, dockerfile) = match (&args.image, &built) {
             (Some(image), _) => (Some(image.clone()), None),
@@ -137,7 +131,7 @@ fn folder() -> Result<String, Failure> {
             sanitize::line(&folder)
         );
         let hint = "rename it: GitHub reads `${{` as the beginning of an expression";
-        return Err(Failure::message(ExitStatus::Usage, message).hint(hint));
+        return Err(Failure::usage(message).hint(hint));
     }
     Ok(folder)
 }
@@ -148,25 +142,15 @@ fn first_text(paths: &[&'static str]) -> Option<(&'static str, String)> {
 }
 
 fn no_model() -> Failure {
-    Failure::message(
-        ExitStatus::Usage,
-        "no file in this folder contains the model",
-    )
-    .hint("set it: `perfgate init --model meta-llama/Llama-3.1-8B-Instruct`")
-    .hint("to try it without a GPU: `perfgate init --simulator`")
+    Failure::usage("no file in this folder contains the model")
+        .hint("set it: `perfgate init --model meta-llama/Llama-3.1-8B-Instruct`")
+        .hint("to try it without a GPU: `perfgate init --simulator`")
 }
 
 /// The name from the flag, else the repository's name at its remote, else that of the folder.
 fn name(args: &InitArgs) -> Result<String, Failure> {
     if let Some(name) = &args.name {
-        if !config::is_safe_name(name) {
-            let message = format!(
-                "the name `{}` is not a valid file name",
-                sanitize::line(name)
-            );
-            let hint = format!("write `--name {}`", config::safe_name(name));
-            return Err(Failure::message(ExitStatus::Usage, message).hint(hint));
-        }
+        plan::check_name(name)?;
         return Ok(name.clone());
     }
     let remote = work_tree::git(&["config", "--get", "remote.origin.url"]);

@@ -2,6 +2,7 @@
 //! the environment that the server inherits.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -103,7 +104,7 @@ impl Own {
     /// The files of a gate with its evidence folder.
     pub(crate) fn of_gate(args: &GateArgs, evidence: &Path, environment: &Environment) -> Self {
         let mut own = vec![args.output.clone(), evidence.to_owned()];
-        if let Location::Folder(folder) = &args.baselines {
+        if let Location::Folder(folder) = &args.storage.baselines {
             own.push(folder.clone());
         }
         let named = [&args.junit, &args.baseline, &args.ledger];
@@ -226,42 +227,25 @@ impl Seen {
 
     /// A work tree with its submodules, and ignored files if the server uses them.
     fn tree(&mut self, top: &Path, own: &Own, with_ignored: bool) -> Option<()> {
-        self.part("commit", &work_tree::bytes(top, &["rev-parse", "HEAD"])?);
-        let mut arguments: Vec<String> = [
-            "diff",
-            "HEAD",
-            "--no-ext-diff",
-            "--no-textconv",
-            "--binary",
-            "--ignore-submodules=all",
-            "--",
-            ".",
-        ]
-        .map(str::to_owned)
-        .into();
-        let left_out = own.below(top);
-        arguments.extend(left_out.map(|path| format!(":(exclude,top,literal){}", path.display())));
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        self.part("changes", &work_tree::bytes(top, &arguments)?);
-        let untracked = ["ls-files", "--others", "--exclude-standard", "-z"];
-        for path in listed(&work_tree::bytes(top, &untracked)?) {
+        self.part("commit", &git(top, "rev-parse HEAD", &[])?);
+        let excluded = own.below(top);
+        let excluded = excluded.map(|path| format!(":(exclude,top,literal){}", path.display()));
+        let changes = "diff HEAD --no-ext-diff --no-textconv --binary --ignore-submodules=all -- .";
+        self.part(
+            "changes",
+            &git(top, changes, &excluded.collect::<Vec<_>>())?,
+        );
+        for path in listed(top, "ls-files --others --exclude-standard -z")? {
             self.beside(top, &path, own, with_ignored);
         }
         if with_ignored {
-            let ignored = [
-                "ls-files",
-                "--others",
-                "--ignored",
-                "--exclude-standard",
-                "-z",
-            ];
-            for path in listed(&work_tree::bytes(top, &ignored)?) {
+            for path in listed(top, "ls-files --others --ignored --exclude-standard -z")? {
                 if !is_by_product(&path) {
                     self.beside(top, &path, own, with_ignored);
                 }
             }
         }
-        for path in submodules(&work_tree::bytes(top, &["ls-files", "--stage", "-z"])?) {
+        for path in submodules(&git(top, "ls-files --stage -z", &[])?) {
             let folder = top.join(&path);
             // A submodule that is not checked out contains no files.
             if folder.join(".git").exists() {
@@ -347,21 +331,16 @@ impl Seen {
 
 /// Whether a variable of this process may affect a server.
 fn is_handed(name: &str) -> bool {
-    !OF_THE_JOB.contains(&name)
-        && !OF_THE_SESSION
-            .iter()
-            .any(|beginning| name.starts_with(beginning))
+    let mut of_the_session = OF_THE_SESSION.iter();
+    !OF_THE_JOB.contains(&name) && !of_the_session.any(|beginning| name.starts_with(beginning))
 }
 
 fn is_by_product(path: &Path) -> bool {
-    let in_folder = |part: std::path::Component<'_>| {
-        BY_PRODUCTS
-            .iter()
-            .any(|name| part.as_os_str().as_bytes() == name.as_bytes())
+    let is_one = |name: Option<&OsStr>, of: &[&str]| {
+        name.is_some_and(|name| of.iter().any(|other| name == *other))
     };
-    let ending = path.extension().and_then(|ending| ending.to_str());
-    path.components().any(in_folder)
-        || ending.is_some_and(|ending| BY_PRODUCT_ENDINGS.contains(&ending))
+    path.iter().any(|name| is_one(Some(name), &BY_PRODUCTS))
+        || is_one(path.extension(), &BY_PRODUCT_ENDINGS)
 }
 
 /// Path of a program on the search path.
@@ -373,25 +352,27 @@ fn on_search_path(program: &str, variables: &[(String, String)]) -> Option<PathB
     candidates.find(|path| path.is_file())
 }
 
-/// Paths in git's NUL-separated output.
-fn listed(output: &[u8]) -> Vec<PathBuf> {
-    let parts = output
-        .split(|byte| *byte == 0)
-        .filter(|part| !part.is_empty());
-    let mut paths: Vec<PathBuf> = parts
-        .map(|part| PathBuf::from(std::ffi::OsStr::from_bytes(part)))
-        .collect();
+/// Output of git for a line of words without blanks, with further words.
+fn git(top: &Path, words: &str, more: &[String]) -> Option<Vec<u8>> {
+    let words = words.split(' ').chain(more.iter().map(String::as_str));
+    work_tree::bytes(top, &words.collect::<Vec<_>>())
+}
+
+/// The paths in git's NUL-separated output, sorted.
+fn listed(top: &Path, words: &str) -> Option<Vec<PathBuf>> {
+    let output = git(top, words, &[])?;
+    let paths = work_tree::parts(&output).map(|part| PathBuf::from(OsStr::from_bytes(part)));
+    let mut paths: Vec<PathBuf> = paths.collect();
     paths.sort();
-    paths
+    Some(paths)
 }
 
 /// Paths of submodules in `git ls-files --stage -z`: `160000 OBJECT 0\tPATH`.
 fn submodules(output: &[u8]) -> Vec<PathBuf> {
-    let lines = output.split(|byte| *byte == 0);
-    let paths = lines.filter_map(|line| {
+    let paths = work_tree::parts(output).filter_map(|line| {
         let rest = line.strip_prefix(b"160000 ")?;
         let tab = rest.iter().position(|byte| *byte == b'\t')?;
-        Some(PathBuf::from(std::ffi::OsStr::from_bytes(&rest[tab + 1..])))
+        Some(PathBuf::from(OsStr::from_bytes(&rest[tab + 1..])))
     });
     paths.collect()
 }

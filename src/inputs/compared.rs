@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::accepted::{Files, stored};
+use super::accepted::Files;
 use super::base_ref::JudgingFiles;
-use super::justification::Author;
 use super::policy::{policy_at, policy_path};
 use super::storage;
 use crate::baseline::{self, Location, Part};
@@ -19,6 +18,7 @@ use crate::policy::rule::Policy;
 use crate::policy::{Circumstances, Labels, ThisLook, compare_evidence, complete};
 use crate::record::{self, Run};
 use crate::report::comparison::Comparison;
+use crate::trial::Author;
 
 /// Runs and rules, read.
 pub(crate) struct Compared<'a> {
@@ -161,23 +161,16 @@ impl AcceptedRuns {
     ) -> Result<Self, Failure> {
         let Some(name) = candidate.file.name.as_deref() else {
             let message = "the candidate file does not name its gate";
-            return Err(Failure::message(ExitStatus::Usage, message)
-                .hint("set the baseline file with `--baseline FILE`"));
+            return Err(
+                Failure::usage(message).hint("set the baseline file with `--baseline FILE`")
+            );
         };
         let hardware = baseline::hardware_name(candidate.file.environment.as_ref());
         let opened = storage::open(location, environment, events)?;
         let place = opened.place(name, &hardware);
-        let found = match (location, place.file(Part::Baseline)) {
-            (Location::Folder(_), Some(path)) => {
-                criteria.extend([
-                    baseline::ledger_path(&path),
-                    baseline::release_path(&path),
-                    path.clone(),
-                ]);
-                files.stored_if_there(&path, None)?
-            }
-            (_, _) => stored(&place)?,
-        };
+        let parts = [Part::Ledger, Part::Release, Part::Baseline];
+        criteria.extend(parts.into_iter().filter_map(|part| place.file(part)));
+        let found = files.at(&place, None)?;
         storage::warn_of_copies(location, &opened, events);
         let Some(found) = found else {
             let message = format!(

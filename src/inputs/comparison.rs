@@ -13,7 +13,7 @@ pub(crate) fn read_comparison(path: &Path) -> Result<Comparison, Failure> {
     let with_hint = |failure: Failure| {
         failure.hint("use the comparison.json of `perfgate gate` or the output of `perfgate compare --format json`")
     };
-    let usage = |message: String| with_hint(Failure::message(ExitStatus::Usage, message));
+    let usage = |message: String| with_hint(Failure::usage(message));
     let unreadable = |error| with_hint(Failure::new(ExitStatus::Usage, error));
     let bytes = files::read_within(path, limits::COMPARISON).map_err(unreadable)?;
     let path = path.display();

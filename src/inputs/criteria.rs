@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::plan;
 use super::policy::policy_for;
-use crate::cli::bench::{RunArgs, TargetArgs};
-use crate::cli::bisect::{BisectOptions, StartupFailure};
+use crate::cli::bench::RunArgs;
+pub(crate) use crate::cli::bisect::BisectOptions;
 use crate::cli::compare::PolicyArgs;
 use crate::config::{Dataset, DockerPlan, Plan, ProcessPlan, ServerPlan};
 use crate::event::Events;
@@ -23,48 +23,6 @@ const DEFAULT_THRESHOLDS: &str = "thresholds.yaml";
 /// The name of built images, without the commit.
 const IMAGE: &str = "perfgate-bisect";
 
-/// How commits are judged, as the user asks for it.
-#[derive(Debug)]
-pub(crate) struct SearchOptions {
-    /// The command that builds a commit.
-    pub(crate) build: Option<String>,
-    /// An earlier result of the good end.
-    pub(crate) good_result: Option<PathBuf>,
-    /// Accepted runs from which the noise of that result is learnt.
-    pub(crate) ledger: Option<PathBuf>,
-    /// The image of the good end.
-    pub(crate) good_image: Option<String>,
-    /// Whether a commit is bad whose target does not start.
-    pub(crate) is_startup_searched: bool,
-    /// Most pairs of one commit and the good end.
-    pub(crate) max_pairs: u32,
-    policy: PolicyArgs,
-    run: RunArgs,
-}
-
-impl SearchOptions {
-    pub(crate) fn of(options: &BisectOptions) -> Self {
-        Self {
-            build: options.build.clone(),
-            good_result: options.good_result.clone(),
-            ledger: options.ledger.clone(),
-            good_image: options.good_image.clone(),
-            is_startup_searched: options.startup_failure == StartupFailure::Bad,
-            max_pairs: options.max_pairs,
-            policy: options.policy.clone(),
-            run: options.run.clone(),
-        }
-    }
-
-    /// The files that configure the load and the rules, where they are named.
-    pub(crate) fn files_of_criteria(&self) -> [Option<&Path>; 2] {
-        [
-            self.run.config.as_deref(),
-            self.policy.thresholds.as_deref(),
-        ]
-    }
-}
-
 /// A file with criteria.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -72,6 +30,16 @@ pub(crate) enum Place {
     Inside(PathBuf),
     /// The same for every commit.
     Outside(PathBuf),
+}
+
+impl Place {
+    /// The file, with that folder as the top of the tree.
+    fn in_tree(&self, top: &Path) -> PathBuf {
+        match self {
+            Self::Inside(inside) => top.join(inside),
+            Self::Outside(path) => path.clone(),
+        }
+    }
 }
 
 /// Load and rules.
@@ -87,7 +55,7 @@ impl Criteria {
     /// Copies the files of the bad end, including its data set, for the whole search.
     pub(crate) fn keep(
         repository: &Repository,
-        options: &SearchOptions,
+        options: &BisectOptions,
         tree: &Tree,
     ) -> Result<(), Failure> {
         let folder = folder(repository);
@@ -123,7 +91,7 @@ impl Criteria {
     /// Reads the copies, and current files outside of the repository.
     pub(crate) fn read(
         repository: &Repository,
-        options: &SearchOptions,
+        options: &BisectOptions,
         events: &Events,
     ) -> Result<Self, Failure> {
         let folder = folder(repository);
@@ -143,16 +111,13 @@ impl Criteria {
                         "`{}` exists neither here nor in the bad end",
                         path.display()
                     );
-                    Err(Failure::message(ExitStatus::Usage, message))
+                    Err(Failure::usage(message))
                 }
             }
         };
         let config = place(config, DEFAULT_CONFIG)?;
         let thresholds = place(thresholds, DEFAULT_THRESHOLDS)?;
-        let kept = |place: &Place| match place {
-            Place::Inside(inside) => folder.join(inside),
-            Place::Outside(path) => path.clone(),
-        };
+        let kept = |place: &Place| place.in_tree(&folder);
         let run = RunArgs {
             config: config.as_ref().map(kept),
             ..options.run.clone()
@@ -172,23 +137,16 @@ impl Criteria {
     /// The plan for the commit of a tree: its own server with the common load.
     pub(crate) fn of_commit(
         &self,
-        options: &SearchOptions,
+        options: &BisectOptions,
         tree: &Tree,
         commit: &str,
     ) -> Result<Plan, Failure> {
-        let config = self.config.as_ref().map(|place| match place {
-            Place::Inside(inside) => tree.path.join(inside),
-            Place::Outside(path) => path.clone(),
-        });
+        let config = self.config.as_ref().map(|place| place.in_tree(&tree.path));
         let words = Words { commit };
         let mut target = options.run.target.clone();
-        if target.image.is_none() && builds_image(options) {
-            target.image = Some("{image}".to_owned());
-        }
-        target = TargetArgs {
-            image: target.image.map(|image| words.put_into(&image)),
-            ..target
-        };
+        let built = || builds_image(options).then(|| "{image}".to_owned());
+        let image = target.image.or_else(built);
+        target.image = image.map(|image| words.put_into(&image));
         let own = plan::resolve_target(config.as_deref(), &options.run, &target)?;
         Ok(Plan {
             server: own.server.map(|server| words.server(server, tree)),
@@ -215,7 +173,7 @@ fn of_the_bad_end(failure: Failure, place: Option<&Place>) -> Failure {
 }
 
 /// Whether the build creates the image to start.
-pub(crate) fn builds_image(options: &SearchOptions) -> bool {
+pub(crate) fn builds_image(options: &BisectOptions) -> bool {
     let build = options.build.as_deref().unwrap_or_default();
     build.contains("{image}") || build.contains("PERFGATE_BISECT_IMAGE")
 }
@@ -260,7 +218,7 @@ impl Words<'_> {
     }
 }
 
-fn named(options: &SearchOptions) -> [(Option<&Path>, &'static str); 2] {
+fn named(options: &BisectOptions) -> [(Option<&Path>, &'static str); 2] {
     let [config, thresholds] = options.files_of_criteria();
     [(config, DEFAULT_CONFIG), (thresholds, DEFAULT_THRESHOLDS)]
 }
@@ -317,9 +275,7 @@ mod tests {
             plan: crate::config::read_plan("a", "model: other\nnum_requests: 7").unwrap(),
             policy: Policy::standard(),
         };
-        let plan = criteria
-            .of_commit(&SearchOptions::of(options), &tree, "abc")
-            .unwrap();
+        let plan = criteria.of_commit(options, &tree, "abc").unwrap();
         assert_eq!((plan.model.as_str(), plan.num_requests), ("m", 7));
         plan.server.unwrap()
     }

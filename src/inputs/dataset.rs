@@ -28,10 +28,10 @@ pub(crate) fn settle(
     };
     if plan.prompts.is_some() || plan.prefix.share > 0.0 || plan.conversation.is_some() {
         let message = "`prompts`, `prefix` and `conversation` have no effect with a data set: they shape synthetic prompts";
-        return Err(usage(message.to_owned()).hint("remove one of them"));
+        return Err(Failure::usage(message).hint("remove one of them"));
     }
     let selected = read(&file, plan, base_ref)?;
-    selected.report_omitted(&file.path, events);
+    report_omitted(&selected.census, &file.path, events);
     take_load(&file, plan, &selected)?;
     if plan.input_tokens.is_some() {
         events.emit(InputEvent::InputTokensUnused);
@@ -68,15 +68,11 @@ const SUPPORTED_FORMATS: &str = "a data file has one JSON object per line, or a 
      `value`), prompts (`prompt` or `messages`) or a trace (`timestamp`, `input_length`, `output_length`); docs/reference/workloads.md has an \
      example of each";
 
-fn usage(message: String) -> Failure {
-    Failure::message(ExitStatus::Usage, message)
-}
-
 fn check_synthetic(plan: &Plan) -> Result<(), Failure> {
     if plan.endpoint == Endpoint::Chat && plan.prompts == Some(Prompts::TokenIds) {
         let message =
             "`prompts: token_ids` does not work with `endpoint: chat`, which accepts only text";
-        return Err(usage(message.to_owned()).hint("remove one of them"));
+        return Err(Failure::usage(message).hint("remove one of them"));
     }
     Ok(())
 }
@@ -89,23 +85,18 @@ struct Selected {
     entries: Vec<Entry>,
 }
 
-impl Selected {
-    /// Reports entries that are left out.
-    fn report_omitted(&self, path: &Path, events: &Events) {
-        let reasons: Vec<(String, usize)> = self
-            .census
-            .unusable
-            .iter()
-            .map(|(reason, count)| (reason.to_string(), *count))
-            .collect();
-        let unusable: usize = self.census.unusable.values().sum();
-        if unusable > 0 {
-            events.emit(InputEvent::EntriesUnusable {
-                path: path.to_owned(),
-                all: self.census.usable + unusable,
-                reasons,
-            });
-        }
+/// Reports entries that are left out.
+fn report_omitted(census: &Census, path: &Path, events: &Events) {
+    let reasons = census.unusable.iter();
+    let unusable: usize = census.unusable.values().sum();
+    if unusable > 0 {
+        events.emit(InputEvent::EntriesUnusable {
+            path: path.to_owned(),
+            all: census.usable + unusable,
+            reasons: reasons
+                .map(|(reason, count)| (reason.to_string(), *count))
+                .collect(),
+        });
     }
 }
 
@@ -117,8 +108,8 @@ fn read(file: &DatasetFile, plan: &Plan, base_ref: Option<&BaseRef>) -> Result<S
     let opened = match at_base {
         Some(DataFile::Copied(bytes)) => files::open_copy(path, bytes),
         Some(DataFile::Absent) => {
-            let base = base_ref.map_or("the base", BaseRef::name);
-            return Err(usage(format!(
+            let base = base_ref.map_or("the base", |base_ref| &base_ref.name);
+            return Err(Failure::usage(format!(
                 "{base} has no data set `{}`; that of the change takes effect after the merge",
                 path.display()
             )));
@@ -136,15 +127,13 @@ fn read(file: &DatasetFile, plan: &Plan, base_ref: Option<&BaseRef>) -> Result<S
         plan.seed,
         plan.num_requests.saturating_add(plan.warmup_requests),
     );
-    let is_pointer = opened.reader().fill_buf().is_ok_and(files::is_lfs_pointer);
-    if is_pointer {
+    if opened.reader().fill_buf().is_ok_and(files::is_lfs_pointer) {
         let message = format!(
             "`{}` is a Git LFS pointer without its content",
             path.display()
         );
-        return Err(
-            usage(message).hint("run `git lfs pull`, or set `lfs: true` for actions/checkout")
-        );
+        return Err(Failure::usage(message)
+            .hint("run `git lfs pull`, or set `lfs: true` for actions/checkout"));
     }
     let read = read_entries(file, &mut opened, &mut |entry| sample.offer(entry));
     let (format, census) = read.map_err(|error| dataset_failure(path, &error))?;
@@ -156,7 +145,7 @@ fn read(file: &DatasetFile, plan: &Plan, base_ref: Option<&BaseRef>) -> Result<S
             "`{}` has the SHA-256 {sha256}, but `dataset.sha256` is {wanted}",
             path.display()
         );
-        return Err(usage(message)
+        return Err(Failure::usage(message)
             .hint("use the file that belongs to the plan, or correct `dataset.sha256`"));
     }
     Ok(Selected {
@@ -187,16 +176,13 @@ fn take_load(file: &DatasetFile, plan: &mut Plan, selected: &Selected) -> Result
         if file.speedup.is_some() {
             let message =
                 "`speedup` has no effect with a given load: it scales a trace's own arrival times";
-            return Err(usage(message.to_owned())
+            return Err(Failure::usage(message)
                 .hint("remove `concurrency` and `request_rate`, or `speedup`"));
         }
         return Ok(());
     }
-    if selected
-        .entries
-        .first()
-        .is_some_and(|entry| entry.at.is_some())
-    {
+    let first = selected.entries.first();
+    if first.is_some_and(|entry| entry.at.is_some()) {
         let was_usual =
             plan.warmup_requests == Plan::default_warmup(&plan.loads, plan.num_requests);
         let speedup = file.speedup.unwrap_or(1.0);
@@ -256,7 +242,7 @@ fn check_endpoint(path: &Path, endpoint: Endpoint, selection: &Selection) -> Res
     };
     let Some(entry) = entry else { return Ok(()) };
     let message = format!("`{}`: entry {entry} sends {what}", path.display());
-    Err(usage(message).hint(hint))
+    Err(Failure::usage(message).hint(hint))
 }
 
 fn no_such_file(path: &Path) -> Failure {
@@ -267,33 +253,26 @@ fn no_such_file(path: &Path) -> Failure {
         "the data set `{name}` is missing: the file `{}` does not exist (perfgate does not download data sets)",
         path.display()
     );
-    usage(message)
+    Failure::usage(message)
         .hint("set the file with `--dataset-path FILE`, or in perfgate.yaml with `dataset: {path: FILE}`")
         .hint("or remove `dataset` to use synthetic prompts with the lengths of `input_tokens`")
 }
 
 fn dataset_failure(path: &Path, error: &DatasetError) -> Failure {
-    let said = match error {
-        DatasetError::Line { .. } | DatasetError::Entry { .. } | DatasetError::Json(_) => {
-            format!("`{}`, {error}", path.display())
-        }
-        DatasetError::Read(_) | DatasetError::Empty | DatasetError::Unknown(_) => {
-            format!("`{}` {error}", path.display())
-        }
+    let place = match error {
+        DatasetError::Line { .. } | DatasetError::Entry { .. } | DatasetError::Json(_) => ",",
+        DatasetError::Read(_) | DatasetError::Empty | DatasetError::Unknown(_) => "",
     };
-    let failure = usage(said);
-    match error {
-        DatasetError::Unknown(_)
-        | DatasetError::Line { .. }
-        | DatasetError::Entry { .. }
-        | DatasetError::Json(_)
-        | DatasetError::Empty => failure.hint(SUPPORTED_FORMATS),
-        DatasetError::Read(_) => failure,
+    let failure = Failure::usage(format!("`{}`{place} {error}", path.display()));
+    if matches!(error, DatasetError::Read(_)) {
+        failure
+    } else {
+        failure.hint(SUPPORTED_FORMATS)
     }
 }
 
 fn choice_failure(path: &Path, error: &ChoiceError) -> Failure {
-    let failure = usage(format!("`{}` {error}", path.display()));
+    let failure = Failure::usage(format!("`{}` {error}", path.display()));
     match error {
         ChoiceError::TooFew { has, .. } => failure.hint(format!(
             "write `num_requests: {has}`, or `repeat_entries: true` in `dataset` to send entries again"

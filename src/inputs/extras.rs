@@ -3,7 +3,6 @@
 use crate::cli::bench::LoadArgs;
 use crate::config::{Headers, Plan, WrongExtraBody, WrongHeader, check_extra_body, extra_body_of};
 use crate::environment::{API_KEY, api_key, environment};
-use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::secret;
 
@@ -18,8 +17,9 @@ pub(crate) fn lay(args: &LoadArgs, plan: &mut Plan) -> Result<(), Failure> {
         let message = format!(
             "both the header `Authorization` and `{API_KEY}`, which is sent as `Authorization: Bearer …`, are set"
         );
-        return Err(Failure::message(ExitStatus::Usage, message)
-            .hint(format!("unset `{API_KEY}`, or remove the header")));
+        return Err(
+            Failure::usage(message).hint(format!("unset `{API_KEY}`, or remove the header"))
+        );
     }
     if let Some(text) = &args.extra_body {
         let body = extra_body_of(text).map_err(|wrong| wrong_body(&wrong))?;
@@ -37,7 +37,7 @@ pub(super) fn check_api_key() -> Result<(), Failure> {
             let message = format!(
                 "the API key in `{API_KEY}` has characters that are not allowed in HTTP headers"
             );
-            Err(Failure::message(ExitStatus::Usage, message)
+            Err(Failure::usage(message)
                 .hint("set a key of printable ASCII characters without line breaks"))
         }
         Some(_) | None => Ok(()),
@@ -83,9 +83,9 @@ fn hide_value(header: &str) {
 }
 
 fn wrong_header(wrong: &WrongHeader) -> Failure {
-    Failure::message(ExitStatus::Usage, wrong.to_string()).hint(wrong.hint())
+    Failure::usage(wrong.to_string()).hint(wrong.hint())
 }
 
 fn wrong_body(wrong: &WrongExtraBody) -> Failure {
-    Failure::message(ExitStatus::Usage, wrong.to_string()).hint(wrong.hint())
+    Failure::usage(wrong.to_string()).hint(wrong.hint())
 }

@@ -2,7 +2,6 @@
 
 use crate::config::{Dataset, LoadPoint, Plan};
 use crate::event::{Events, InputEvent};
-use crate::exit::ExitStatus;
 use crate::failure::Failure;
 
 /// `ramp_up` requires a load that can grow.
@@ -15,11 +14,10 @@ pub(crate) fn check_ramp(plan: &Plan) -> Result<(), Failure> {
         LoadPoint::Rate { .. } | LoadPoint::Concurrency(_) => None,
     };
     match plan.loads.iter().find_map(what) {
-        Some(what) if !plan.ramp_up.is_zero() => Err(Failure::message(
-            ExitStatus::Usage,
-            format!("`ramp_up` has no effect: {what}"),
-        )
-        .hint("remove `ramp_up`, or set a `concurrency` or a `request_rate` instead")),
+        Some(what) if !plan.ramp_up.is_zero() => {
+            Err(Failure::usage(format!("`ramp_up` has no effect: {what}"))
+                .hint("remove `ramp_up`, or set a `concurrency` or a `request_rate` instead"))
+        }
         Some(_) | None => Ok(()),
     }
 }
@@ -29,8 +27,7 @@ pub(crate) fn check_warm_up(plan: &Plan) -> Result<(), Failure> {
     if plan.warmup_until_stable.is_none() {
         return Ok(());
     }
-    let refused =
-        |message: &str, hint: &str| Err(Failure::message(ExitStatus::Usage, message).hint(hint));
+    let refused = |message: &str, hint: &str| Err(Failure::usage(message).hint(hint));
     match &plan.dataset {
         _ if plan.warmup_requests == 0 => refused(
             "`warmup_until_stable` repeats the warm-up, but `warmup_requests` is 0",
@@ -57,7 +54,7 @@ pub(crate) fn check_requests(plan: &Plan, events: &Events) -> Result<(), Failure
     let requests = plan.num_requests;
     if slots > requests && !plan.loads_are_usual {
         let message = format!("`concurrency` {slots} is never reached with {requests} requests");
-        return Err(Failure::message(ExitStatus::Usage, message).hint(format!(
+        return Err(Failure::usage(message).hint(format!(
             "raise `num_requests` (`--num-prompts`) to {slots} or more, or lower `concurrency`"
         )));
     }

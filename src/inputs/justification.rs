@@ -8,51 +8,20 @@ use crate::environment::Environment;
 use crate::event::{Events, InputEvent};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::policy::{with_analysis, with_explanation};
 use crate::publish::pull_request;
-use crate::report::comparison::{Analysis, Comparison};
-use crate::{files, limits, trial};
+use crate::report::comparison::Analysis;
+use crate::trial::Author;
+use crate::{files, limits};
 
 /// Minimum length of a text in characters.
 const MIN_LENGTH: usize = 20;
 
-/// Texts of the author.
-#[derive(Clone, Debug)]
-pub(crate) struct Author {
-    /// Analysis of a growth under a `report` rule.
-    pub(crate) analysis: Option<Analysis>,
-    /// Explanation of a regression under a rule with `explain`.
-    pub(crate) explanation: Option<Analysis>,
-}
-
-impl Author {
-    /// Both texts, in the form for a trial.
-    pub(crate) fn texts(&self) -> trial::Author<'_> {
-        trial::Author {
-            analysis: self.analysis.as_ref(),
-            explanation: self.explanation.as_ref(),
-        }
-    }
-
-    /// An earlier comparison with the author's current texts.
-    pub(crate) fn said_of(&self, mut comparison: Comparison) -> Comparison {
-        if let Some(analysis) = &self.analysis {
-            comparison = with_analysis(comparison, analysis.clone());
-        }
-        if let Some(explanation) = &self.explanation {
-            comparison = with_explanation(comparison, explanation.clone());
-        }
-        comparison
-    }
-
-    /// Adds missing texts from the text of a pull request.
-    fn or_in(self, text: &str, events: &Events) -> Self {
-        Self {
-            analysis: self.analysis.or_else(|| in_text(text, &ANALYSIS, events)),
-            explanation: self
-                .explanation
-                .or_else(|| in_text(text, &EXPLANATION, events)),
-        }
+/// Adds missing texts from the text of a pull request.
+fn or_in(given: Author, text: &str, events: &Events) -> Author {
+    let found = |kind| in_text(text, kind, events);
+    Author {
+        analysis: given.analysis.or_else(|| found(&ANALYSIS)),
+        explanation: given.explanation.or_else(|| found(&EXPLANATION)),
     }
 }
 
@@ -62,20 +31,16 @@ struct TextKind {
     name: &'static str,
     /// What to write.
     content: &'static str,
-    /// Its section of a pull request's text.
-    section: fn(&str) -> Option<String>,
 }
 
 const ANALYSIS: TextKind = TextKind {
     name: "analysis",
     content: "describe what grew, why, and why it is worth it",
-    section: pull_request::analysis_section,
 };
 
 const EXPLANATION: TextKind = TextKind {
     name: "explanation",
     content: "describe what became slower, why, and why that is acceptable",
-    section: pull_request::explanation_section,
 };
 
 /// The texts of the files. Empty, too short and too long texts are refused.
@@ -96,7 +61,7 @@ fn from_file(path: &Path, kind: &TextKind) -> Result<Analysis, Failure> {
     let source = path.display().to_string();
     let refuse = |what: &str| {
         let message = format!("`{source}` is not a valid {}: it has {what}", kind.name);
-        Failure::message(ExitStatus::Usage, message).hint(kind.content)
+        Failure::usage(message).hint(kind.content)
     };
     if is_too_short(&text) {
         return Err(refuse("fewer than 20 characters"));
@@ -119,7 +84,7 @@ pub(crate) fn find(
         return Ok(given);
     }
     if let Some(text) = today() {
-        return Ok(given.or_in(&text, events));
+        return Ok(or_in(given, &text, events));
     }
     let Some(event) = environment("GITHUB_EVENT_PATH") else {
         return Ok(given);
@@ -134,11 +99,11 @@ pub(crate) fn find(
             return Ok(given);
         }
     };
-    Ok(given.or_in(&text, events))
+    Ok(or_in(given, &text, events))
 }
 
 fn in_text(text: &str, kind: &TextKind, events: &Events) -> Option<Analysis> {
-    let text = (kind.section)(text)?;
+    let text = pull_request::section(text, &format!("perfgate {}", kind.name))?;
     if is_too_short(&text) || text.len() as u64 > limits::ANALYSIS.bytes {
         events.emit(InputEvent::SectionIgnored { section: kind.name });
         return None;

@@ -5,7 +5,6 @@ use super::sweep_course::Sizes;
 use crate::cli::mlperf::{MlperfArgs, ScenarioArg};
 use crate::config::{DEFAULT_OUTPUT_TOKENS, Dataset, LoadPoint, Plan, Slo};
 use crate::event::{Events, InputEvent};
-use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::mlperf::{Limits, Requirements, Scenario, Task, queries_needed};
 use crate::workload::Lengths;
@@ -45,14 +44,13 @@ pub(crate) struct Peak {
 /// Resolves flags and file.
 pub(crate) fn resolve(args: &MlperfArgs, events: &Events) -> Result<MlperfCourse, Failure> {
     let mut plan = plan::resolve(&args.run, events)?;
-    let task = Task::named(args.task.name())
-        .ok_or_else(|| Failure::message(ExitStatus::Bug, "a task has no limits"))?;
+    let task = args.task;
     let required = requirements(args, task, &plan)?;
     refuse_other_load(args, &plan)?;
     let first = load(args, &required, &mut plan);
     if plan.dataset != Dataset::Synthetic {
         // The number of queries of a run is known only after reading its file.
-        return Err(usage(
+        return Err(Failure::usage(
             "this version runs the scenarios only on synthetic prompts, but a data set is given",
         )
         .hint("use `--dataset synthetic` and the lengths of the task's prompts and answers"));
@@ -95,10 +93,6 @@ fn report_prompts(plan: &Plan, events: &Events) {
     }
 }
 
-fn usage(message: impl Into<String>) -> Failure {
-    Failure::message(ExitStatus::Usage, message)
-}
-
 fn scenario(scenario: ScenarioArg) -> Scenario {
     match scenario {
         ScenarioArg::Server => Scenario::Server,
@@ -118,21 +112,23 @@ fn requirements(args: &MlperfArgs, task: &Task, plan: &Plan) -> Result<Requireme
             (Some(limits), _, _) => Some(limits),
             (None, Some(_), Some(_)) => Some(task.server),
             (None, _, _) => {
-                return Err(usage(format!("{} has no interactive scenario", task.name))
-                    .hint("set `--ttft-limit` and `--tpot-limit`, or use `--scenario server`"));
+                return Err(
+                    Failure::usage(format!("{} has no interactive scenario", task.name))
+                        .hint("set `--ttft-limit` and `--tpot-limit`, or use `--scenario server`"),
+                );
             }
         },
         ScenarioArg::Offline => None,
     };
     let given = [args.required.ttft_limit, args.required.tpot_limit];
     if of_task.is_none() && (given.iter().any(Option::is_some) || args.find_peak) {
-        return Err(usage(
+        return Err(Failure::usage(
             "the offline scenario has no latency limits and no rate: it runs at full load",
         )
         .hint("remove `--ttft-limit`, `--tpot-limit` and `--find-peak`"));
     }
     if given.iter().flatten().any(std::time::Duration::is_zero) {
-        return Err(usage("the limit must be above zero"));
+        return Err(Failure::usage("the limit must be above zero"));
     }
     let [ttft, tpot] = given.map(|limit| limit.map(|limit| limit.as_secs_f64()));
     let percentile = args.required.percentile;
@@ -166,8 +162,10 @@ fn mean(lengths: Lengths) -> f64 {
 fn refuse_other_load(args: &MlperfArgs, plan: &Plan) -> Result<(), Failure> {
     let flags = &args.run.load;
     if flags.concurrency.is_some() || flags.request_rate.is_some() || flags.num_prompts.is_some() {
-        return Err(usage("the scenario sets load and number of queries")
-            .hint("use `--target-qps` and `--min-queries` instead"));
+        return Err(
+            Failure::usage("the scenario sets load and number of queries")
+                .hint("use `--target-qps` and `--min-queries` instead"),
+        );
     }
     let in_vain = [
         (
@@ -187,16 +185,16 @@ fn refuse_other_load(args: &MlperfArgs, plan: &Plan) -> Result<(), Failure> {
         ),
     ];
     if let Some((_, message, hint)) = in_vain.into_iter().find(|(given, ..)| *given) {
-        return Err(usage(message).hint(hint));
+        return Err(Failure::usage(message).hint(hint));
     }
     if !plan.ramp_up.is_zero() {
         return Err(
-            usage("`ramp_up` has no effect: the scenario sets a constant load")
+            Failure::usage("`ramp_up` has no effect: the scenario sets a constant load")
                 .hint("remove it, or use `--ramp-up 0s`"),
         );
     }
     if plan.conversation.is_some() {
-        return Err(usage(
+        return Err(Failure::usage(
             "`conversation` is not supported: a turn waits for the previous one, but every query of a scenario has its own time",
         )
         .hint("remove it, or use another file with `--config`"));

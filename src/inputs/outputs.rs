@@ -6,7 +6,6 @@ use super::plan;
 use super::policy::policy_path;
 use crate::cli::bench::RunArgs;
 use crate::cli::compare::{AuthorArgs, OutputArgs, PolicyArgs};
-use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
 use crate::files::{self, Destination, FileError};
@@ -124,7 +123,7 @@ impl Outputs {
 }
 
 fn usage(message: String) -> Failure {
-    Failure::message(ExitStatus::Usage, message).hint("use another path")
+    Failure::usage(message).hint("use another path")
 }
 
 /// A folder in place of a file is a usage error; an unwritable file is an error of the environment.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::base_ref::BaseRef;
 use super::{dataset, extras, feasible};
 use crate::cli::bench::{DatasetFormatArg, EndpointArg, Latency, LoadArgs, RunArgs, TargetArgs};
@@ -14,6 +16,7 @@ use crate::event::Events;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::failure::of_adapters::unreadable;
+use crate::text::sanitize;
 use crate::workload::Lengths;
 use crate::workload::dataset::Format;
 use crate::{files, launch};
@@ -59,27 +62,9 @@ pub(crate) fn overlaid(
     base_ref: Option<&BaseRef>,
     events: &Events,
 ) -> Result<Plan, Failure> {
-    let mut plan = if let Some(plan) = file {
-        plan
-    } else {
-        let model = args.model.as_deref().ok_or_else(nothing_to_measure)?;
-        // As JSON, which is valid YAML, so that a name cannot add keys.
-        parse(
-            "the command line",
-            &serde_json::json!({"model": model}).to_string(),
-        )?
-    };
-    if let Some(model) = &args.model {
-        if plan.served_model_name == plan.model {
-            plan.served_model_name.clone_from(model);
-        }
-        plan.model.clone_from(model);
-    }
+    let mut plan = with_model(file, args.model.as_deref())?;
     if let Some(name) = &args.name {
-        if !config::is_safe_name(name) {
-            let hint = format!("write `--name {}`", config::safe_name(name));
-            return Err(usage(format!("the name `{name}` is not a valid file name")).hint(hint));
-        }
+        check_name(name)?;
         plan.name.clone_from(name);
     }
     lay_target(&args.target, &mut plan)?;
@@ -101,6 +86,36 @@ pub(crate) fn overlaid(
         plan.repeat
     );
     Ok(plan)
+}
+
+/// The plan of a file, if there is one, with the model of the flag.
+fn with_model(file: Option<Plan>, model: Option<&str>) -> Result<Plan, Failure> {
+    match (file, model) {
+        (Some(plan), None) => Ok(plan),
+        (Some(mut plan), Some(model)) => {
+            if plan.served_model_name == plan.model {
+                model.clone_into(&mut plan.served_model_name);
+            }
+            model.clone_into(&mut plan.model);
+            Ok(plan)
+        }
+        // As JSON, which is valid YAML, so that a name cannot add keys.
+        (None, Some(model)) => parse("the command line", &json!({"model": model}).to_string()),
+        (None, None) => Err(nothing_to_measure()),
+    }
+}
+
+/// Checks the name of a gate from a flag.
+pub(crate) fn check_name(name: &str) -> Result<(), Failure> {
+    if config::is_safe_name(name) {
+        return Ok(());
+    }
+    let message = format!(
+        "the name `{}` is not a valid file name",
+        sanitize::line(name)
+    );
+    let hint = format!("write `--name {}`", config::safe_name(name));
+    Err(Failure::usage(message).hint(hint))
 }
 
 /// Name of a server in a log line.
@@ -132,31 +147,18 @@ pub(crate) fn resolve_target(
     args: &RunArgs,
     target: &TargetArgs,
 ) -> Result<Plan, Failure> {
-    let mut plan = match (config, &args.model) {
-        (Some(path), _) => of_file(Some(path))?.ok_or_else(nothing_to_measure)?,
-        (None, Some(model)) => parse(
-            "the command line",
-            &serde_json::json!({"model": model}).to_string(),
-        )?,
-        (None, None) => return Err(nothing_to_measure()),
+    let file = match config {
+        Some(path) => of_file(Some(path))?,
+        None => None,
     };
-    if let Some(model) = &args.model {
-        if plan.served_model_name == plan.model {
-            plan.served_model_name.clone_from(model);
-        }
-        plan.model.clone_from(model);
-    }
+    let mut plan = with_model(file, args.model.as_deref())?;
     lay_target(target, &mut plan)?;
     register_and_check_secrets(&plan)?;
     Ok(plan)
 }
 
-fn usage(message: String) -> Failure {
-    Failure::message(ExitStatus::Usage, message)
-}
-
 fn nothing_to_measure() -> Failure {
-    usage(format!(
+    Failure::usage(format!(
         "`{DEFAULT_FILE}` does not exist, and no flag sets a server"
     ))
     .hint("use `--config FILE`, or `--model M` and one of `--url`, `--image` and `--simulator`")
@@ -172,31 +174,24 @@ pub(crate) fn lay_target(args: &TargetArgs, plan: &mut Plan) -> Result<(), Failu
     }
     if let Some(image) = &args.image {
         // The file's container with another image, to gate a pull request's build.
-        plan.server = Some(ServerPlan::Docker(match plan.server.take() {
-            Some(ServerPlan::Docker(docker)) => DockerPlan {
-                image: image.clone(),
-                ..docker
-            },
-            Some(ServerPlan::Process(_) | ServerPlan::Url(_) | ServerPlan::Simulator(_)) | None => {
-                DockerPlan::of(image)
-            }
-        }));
+        if let Some(ServerPlan::Docker(docker)) = &mut plan.server {
+            docker.image.clone_from(image);
+        } else {
+            plan.server = Some(ServerPlan::Docker(DockerPlan::of(image)));
+        }
     }
     if let Some(options) = &args.simulator {
-        let mut known = match plan.server.take() {
-            Some(ServerPlan::Simulator(options)) => options,
-            Some(ServerPlan::Process(_) | ServerPlan::Url(_) | ServerPlan::Docker(_)) | None => {
-                BTreeMap::new()
-            }
-        };
-        known.extend(simulator_options(options)?);
-        plan.server = Some(ServerPlan::Simulator(known));
+        let options = simulator_options(options)?;
+        if let Some(ServerPlan::Simulator(known)) = &mut plan.server {
+            known.extend(options);
+        } else {
+            plan.server = Some(ServerPlan::Simulator(options));
+        }
     }
     if let Some(gpus) = &args.gpus {
         let Some(ServerPlan::Docker(docker)) = &mut plan.server else {
-            return Err(usage(
-                "`--gpus` has no effect: the server is not a container".to_owned(),
-            ));
+            let message = "`--gpus` has no effect: the server is not a container";
+            return Err(Failure::usage(message));
         };
         docker.gpus = match (gpus.as_str(), gpus.parse::<u32>()) {
             ("all", _) => GpuRequest::All,
@@ -212,7 +207,7 @@ pub(crate) fn lay_target(args: &TargetArgs, plan: &mut Plan) -> Result<(), Failu
 
 /// Checks an address by the rules of the file; errors omit addresses that may contain a password.
 pub(crate) fn checked_url(url: &str) -> Result<ServerPlan, Failure> {
-    let source = serde_json::json!({"model": "m", "server": {"url": url}}).to_string();
+    let source = json!({"model": "m", "server": {"url": url}}).to_string();
     parse("the command line (--url)", &source)?
         .server
         .ok_or_else(nothing_to_measure)
@@ -221,20 +216,19 @@ pub(crate) fn checked_url(url: &str) -> Result<ServerPlan, Failure> {
 /// `slowdown=1.08,seed=1`.
 fn simulator_options(text: &str) -> Result<BTreeMap<String, String>, Failure> {
     let mut options = BTreeMap::new();
-    for part in text
-        .split(',')
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-    {
+    let parts = text.split(',').map(str::trim);
+    for part in parts.filter(|part| !part.is_empty()) {
         let Some((name, value)) = part.split_once('=') else {
-            return Err(usage(format!("`--simulator {part}` has no value"))
+            return Err(Failure::usage(format!("`--simulator {part}` has no value"))
                 .hint("write `--simulator slowdown=1.08,seed=1`"));
         };
         let name = name.trim().replace('_', "-");
         if !config::SIMULATOR_OPTIONS.contains(&name.as_str()) {
             let known = config::SIMULATOR_OPTIONS.join(", ");
-            return Err(usage(format!("the simulator has no option `{name}`"))
-                .hint(format!("it has {known}")));
+            return Err(
+                Failure::usage(format!("the simulator has no option `{name}`"))
+                    .hint(format!("it has {known}")),
+            );
         }
         options.insert(name, value.trim().to_owned());
     }
@@ -265,9 +259,7 @@ fn lay_load(args: &LoadArgs, plan: &mut Plan) -> Result<(), Failure> {
         }
         None => {}
     }
-    if args.warmup_until_stable.is_some() {
-        plan.warmup_until_stable = args.warmup_until_stable;
-    }
+    plan.warmup_until_stable = args.warmup_until_stable.or(plan.warmup_until_stable);
     if let Some(mean) = args.synthetic_input_tokens_mean {
         plan.input_tokens = Some(lengths(
             "--synthetic-input-tokens",
@@ -283,18 +275,10 @@ fn lay_load(args: &LoadArgs, plan: &mut Plan) -> Result<(), Failure> {
         at_least_one("--repeat", repeat as usize)?;
         plan.repeat = repeat;
     }
-    if let Some(seed) = args.seed {
-        plan.seed = seed;
-    }
-    if let Some(timeout) = args.timeout {
-        plan.timeout = timeout;
-    }
-    if args.duration.is_some() {
-        plan.duration = args.duration;
-    }
-    if let Some(ramp_up) = args.ramp_up {
-        plan.ramp_up = ramp_up;
-    }
+    plan.seed = args.seed.unwrap_or(plan.seed);
+    plan.timeout = args.timeout.unwrap_or(plan.timeout);
+    plan.duration = args.duration.or(plan.duration);
+    plan.ramp_up = args.ramp_up.unwrap_or(plan.ramp_up);
     if !args.goodput.is_empty() {
         plan.slo = slo(&args.goodput)?;
     }
@@ -310,7 +294,9 @@ fn slo(limits: &[(Latency, Duration)]) -> Result<Slo, Failure> {
             Latency::E2e => &mut slo.e2e,
         };
         if place.replace(limit.as_secs_f64()).is_some() {
-            return Err(usage("`--goodput` limits one latency twice".to_owned()));
+            return Err(Failure::usage(
+                "`--goodput` limits one latency twice".to_owned(),
+            ));
         }
     }
     Ok(slo)
@@ -332,12 +318,11 @@ fn lay_dataset(args: &LoadArgs, plan: &mut Plan) -> Result<(), Failure> {
         Some(DatasetFormatArg::Synthetic) => {
             if args
                 .dataset
-                .as_deref()
+                .as_ref()
                 .is_some_and(|name| name != "synthetic")
             {
-                return Err(usage(
-                    "`--dataset` is a file, but `--dataset-format` is `synthetic`".to_owned(),
-                ));
+                let message = "`--dataset` is a file, but `--dataset-format` is `synthetic`";
+                return Err(Failure::usage(message));
             }
             plan.dataset = Dataset::Synthetic;
             return Ok(());
@@ -348,7 +333,7 @@ fn lay_dataset(args: &LoadArgs, plan: &mut Plan) -> Result<(), Failure> {
     };
     let Dataset::File(file) = &mut plan.dataset else {
         let message = format!("`--dataset-format {format}` has no effect without a file");
-        return Err(usage(message)
+        return Err(Failure::usage(message)
             .hint("set a file with `--dataset FILE` (perfgate does not download data sets)"));
     };
     file.format = Some(format);
@@ -377,7 +362,7 @@ fn load_points(args: &LoadArgs) -> Result<Option<Vec<config::LoadPoint>>, Failur
 
 fn at_least_one(flag: &str, count: usize) -> Result<usize, Failure> {
     if count == 0 {
-        Err(usage(format!("`{flag}` must be at least 1")))
+        Err(Failure::usage(format!("`{flag}` must be at least 1")))
     } else {
         Ok(count)
     }
@@ -386,9 +371,9 @@ fn at_least_one(flag: &str, count: usize) -> Result<usize, Failure> {
 fn lengths(flag: &str, mean: u32, deviation: Option<f64>) -> Result<Lengths, Failure> {
     at_least_one(&format!("{flag}-mean"), mean as usize)?;
     match deviation {
-        Some(std) if !std.is_finite() || std < 0.0 => {
-            Err(usage(format!("`{flag}-stddev` must be zero or more")))
-        }
+        Some(std) if !std.is_finite() || std < 0.0 => Err(Failure::usage(format!(
+            "`{flag}-stddev` must be zero or more"
+        ))),
         Some(std) if std > 0.0 => Ok(Lengths::Normal {
             mean: f64::from(mean),
             std,

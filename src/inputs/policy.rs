@@ -49,7 +49,7 @@ pub(crate) fn policy_at(args: &PolicyArgs, base_ref: Option<&BaseRef>) -> Result
             match base_ref {
                 Some(base_ref) => failure.hint(format!(
                     "this file of {} judges the change; select another commit with `--baseline-ref`",
-                    base_ref.name()
+                    base_ref.name
                 )),
                 None => failure,
             }
@@ -67,11 +67,7 @@ pub(crate) fn policy_at(args: &PolicyArgs, base_ref: Option<&BaseRef>) -> Result
 fn moved_policy(path: &Path, base_ref: &BaseRef) -> Result<Option<String>, Failure> {
     let own = files::read_text(path).map_err(unreadable)?;
     let mut known = None;
-    for other in base_ref.with_line(RULES_LINE)? {
-        let AtRef::There(bytes) = base_ref.read(&other)? else {
-            continue;
-        };
-        let text = String::from_utf8_lossy(&bytes).into_owned();
+    for (other, text) in base_ref.with_line(RULES_LINE)? {
         if text == own {
             return Ok(Some(text));
         }
@@ -82,7 +78,7 @@ fn moved_policy(path: &Path, base_ref: &BaseRef) -> Result<Option<String>, Failu
     let Some(known) = known else { return Ok(None) };
     let message = format!(
         "{} has no `{}`, but other thresholds (`{}`): a change cannot set the limits it is judged by",
-        base_ref.name(),
+        base_ref.name,
         path.display(),
         known.display()
     );

@@ -72,13 +72,13 @@ fn at_base(path: &Path, base_ref: &BaseRef) -> Result<Option<Plan>, Failure> {
     let AtRef::There(bytes) = base_ref.read(path)? else {
         return Ok(None);
     };
-    let called = format!("{} of {}", path.display(), base_ref.name());
+    let called = format!("{} of {}", path.display(), base_ref.name);
     plan::of_text(path, &called, &String::from_utf8_lossy(&bytes))
         .map(Some)
         .map_err(|failure| {
             failure.hint(format!(
                 "perfgate uses this file of {}; select another commit with `--baseline-ref`",
-                base_ref.name()
+                base_ref.name
             ))
         })
 }
@@ -88,11 +88,7 @@ fn at_base(path: &Path, base_ref: &BaseRef) -> Result<Option<Plan>, Failure> {
 fn moved(path: &Path, own: &Plan, base_ref: &BaseRef) -> Result<Option<Plan>, Failure> {
     let mut known: Vec<PathBuf> = Vec::new();
     let mut same: Vec<Plan> = Vec::new();
-    for other in base_ref.with_line(MODEL_LINE)? {
-        let AtRef::There(bytes) = base_ref.read(&other)? else {
-            continue;
-        };
-        let text = String::from_utf8_lossy(&bytes);
+    for (other, text) in base_ref.with_line(MODEL_LINE)? {
         match plan::of_text(&other, &other.display().to_string(), &text) {
             Ok(plan) => {
                 known.push(other);
@@ -108,7 +104,7 @@ fn moved(path: &Path, own: &Plan, base_ref: &BaseRef) -> Result<Option<Plan>, Fa
         (_, _, Some(first)) => {
             let message = format!(
                 "{} has no `{}`, but another perfgate configuration (`{}`): a change cannot set the configuration it is measured by",
-                base_ref.name(),
+                base_ref.name,
                 path.display(),
                 first.display()
             );
@@ -170,7 +166,6 @@ fn base_container(
     plan: &Plan,
     image: &str,
 ) -> Result<ServerPlan, Failure> {
-    let usage = |message: &str| Failure::message(ExitStatus::Usage, message);
     let own = question.and_then(|question| question.base.as_ref().or(question.server.as_ref()));
     let is_docker = |server: &&ServerPlan| matches!(server, ServerPlan::Docker(_));
     // Only flags may define the container.
@@ -178,10 +173,10 @@ fn base_container(
         .filter(is_docker)
         .or(plan.server.as_ref().filter(is_docker));
     let Some(from) = from else {
-        return Err(
-            usage("`--base-image` needs a server in a container (`server.docker`)")
-                .hint("write the server of the base version as `server.base` in perfgate.yaml"),
-        );
+        return Err(Failure::usage(
+            "`--base-image` needs a server in a container (`server.docker`)",
+        )
+        .hint("write the server of the base version as `server.base` in perfgate.yaml"));
     };
     let mut container = Plan {
         server: Some(from.clone()),
@@ -195,5 +190,5 @@ fn base_container(
     plan::lay_target(&target, &mut container)?;
     container
         .server
-        .ok_or_else(|| usage("perfgate.yaml has no `server`"))
+        .ok_or_else(|| Failure::usage("perfgate.yaml has no `server`"))
 }

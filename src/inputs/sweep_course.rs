@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::cli::sweep::{FindArg, SweepArgs};
 use crate::config::{LoadPoint, Plan, Slo};
-use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::sweep::{Grain, Limits, Search};
 
@@ -37,10 +36,6 @@ const MAX_STREAMS: f64 = 65_535.0;
 /// Lowest rate: a request in a hundred seconds.
 const LOWEST_RATE: f64 = 0.01;
 
-fn usage(message: impl Into<String>) -> Failure {
-    Failure::message(ExitStatus::Usage, message)
-}
-
 pub(crate) fn limits(slo: Slo) -> Option<Limits> {
     let Slo { ttft, tpot, e2e } = slo;
     let limits = Limits { ttft, tpot, e2e };
@@ -72,9 +67,10 @@ pub(crate) enum Kind {
 fn refuse_trace(plan: &Plan) -> Result<(), Failure> {
     if matches!(plan.loads.first(), Some(LoadPoint::Trace { .. })) {
         let hint = "set `--concurrency` or `--request-rate` to send its prompts at those loads";
-        return Err(
-            usage("a sweep chooses the load, but a trace is sent at its own times").hint(hint),
-        );
+        return Err(Failure::usage(
+            "a sweep chooses the load, but a trace is sent at its own times",
+        )
+        .hint(hint));
     }
     Ok(())
 }
@@ -99,7 +95,7 @@ pub(crate) fn course(
     };
     if args.course.find.is_some() && on_flags && wants_rates != in_plan.is_some() {
         return Err(
-            usage("`--find` and the load flags use different kinds of load")
+            Failure::usage("`--find` and the load flags use different kinds of load")
                 .hint("a search first measures the given loads; use loads of its kind"),
         );
     }
@@ -120,7 +116,9 @@ pub(crate) fn course(
         whole_numbers(start, most)?;
     }
     if start.is_some_and(|start| start > most) {
-        return Err(usage("`--start` is above the maximum load").hint("raise `--max-load`"));
+        return Err(
+            Failure::usage("`--start` is above the maximum load").hint("raise `--max-load`")
+        );
     }
     if args.course.find.is_none() {
         let kind = if on_flags || plan.loads.len() > 1 {
@@ -134,7 +132,7 @@ pub(crate) fn course(
         return Ok(Course { rates, kind });
     }
     if limits.is_none() {
-        return Err(usage("a search needs limits, but no `slo` is set")
+        return Err(Failure::usage("a search needs limits, but no `slo` is set")
             .hint("use `--goodput ttft:200ms tpot:50ms`, or set an `slo` in perfgate.yaml"));
     }
     let known = if wants_rates { start } else { start.or(middle) };
@@ -170,7 +168,7 @@ fn whole_numbers(start: Option<f64>, most: f64) -> Result<(), Failure> {
     for (flag, load) in [("--start", start), ("--max-load", Some(most))] {
         let possible = |load: f64| (1.0..=MAX_STREAMS).contains(&load) && load.fract() == 0.0;
         if load.is_some_and(|load| !possible(load)) {
-            return Err(usage(format!(
+            return Err(Failure::usage(format!(
                 "`{flag}` must be a whole number of requests in flight from 1 to {MAX_STREAMS}"
             )));
         }

@@ -3,15 +3,14 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::Pid;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
 use super::Exit;
-use super::group::Group;
+use super::group::{Group, pid_of};
 use super::guard::Guard;
 use super::log::quoted_from;
 use super::process::JOB_VARIABLES;
@@ -89,8 +88,7 @@ pub async fn build(build: &Build<'_>, cancel: &CancellationToken) -> Result<(), 
     let mut child = command.spawn().map_err(environment)?;
     let leader = child
         .id()
-        .and_then(|id| i32::try_from(id).ok())
-        .and_then(Pid::from_raw)
+        .and_then(pid_of)
         .ok_or_else(|| environment(io::ErrorKind::NotFound.into()))?;
     // On drop it also ends processes that the command left running.
     let group = Group::led_by(leader);
@@ -107,30 +105,15 @@ pub async fn build(build: &Build<'_>, cancel: &CancellationToken) -> Result<(), 
         return Ok(());
     }
     Err(BuildError::Failed {
-        exit: exit_of(ended),
+        exit: ended.into(),
         lines: last_lines(build.log),
     })
-}
-
-fn exit_of(ended: ExitStatus) -> Exit {
-    use std::os::unix::process::ExitStatusExt as _;
-    Exit {
-        code: ended.code().map(i64::from),
-        signal: ended.signal(),
-        out_of_memory: false,
-    }
 }
 
 fn last_lines(log: &Path) -> Vec<String> {
     let bytes = files::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
-    let from = lines.len().saturating_sub(LINES_SHOWN);
-    lines[from..]
-        .iter()
-        .map(|line| (*line).to_owned())
-        .collect()
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    let mut lines: Vec<String> = lines.map(str::to_owned).collect();
+    lines.split_off(lines.len().saturating_sub(LINES_SHOWN))
 }

@@ -47,14 +47,13 @@ impl Engine<'_> {
     /// A process's command with `{model}` and, as a whole element, `{args}` replaced. `{port}` stays, so that the command
     /// is the same for every start.
     pub(super) fn process_command(self, template: &[String]) -> Result<Vec<String>, LaunchError> {
-        let refuse = |reason| Err(LaunchError::Command { reason });
         if template.first().is_none_or(String::is_empty) {
-            return refuse("the command is empty");
+            return Err(refused("the command is empty"));
         }
         if !template.iter().any(|element| element.contains("{port}")) {
-            return refuse(
+            return Err(refused(
                 "no element contains `{port}`, so the server does not get a port to listen on",
-            );
+            ));
         }
         let mut command = Vec::new();
         for element in template {
@@ -66,6 +65,14 @@ impl Engine<'_> {
         }
         Ok(command)
     }
+}
+
+/// An unusable command.
+pub(super) fn refused(reason: &str) -> LaunchError {
+    LaunchError::setting(
+        format!("server.process.command: {reason}"),
+        "for example: command: [\"vllm\", \"serve\", \"{model}\", \"--port\", \"{port}\", \"{args}\"]",
+    )
 }
 
 /// The command that starts the embedded server; `{port}` stays.

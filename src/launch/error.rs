@@ -4,9 +4,9 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::cause::Cause;
 use super::diagnosis;
 use super::fault::{Exit, Fault};
-use super::gpu_fault::GpuFault;
 use super::log::quoted;
 use super::unavailable::{PullFailure, TriedAddress, engine_hints, listing as places};
 use crate::files::FileError;
@@ -14,33 +14,13 @@ use crate::files::FileError;
 /// Why a server cannot be measured, or could not be removed.
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
-    /// A variable of `server.docker.env` is not set.
-    #[error("server.docker.env: the environment variable `{name}` is not set")]
-    EnvironmentMissing {
-        /// Its name.
-        name: String,
-    },
-    /// A mounted host folder does not exist, or the entry has no container path.
-    #[error("server.docker.volumes: `{volume}`: {reason}")]
-    Volume {
-        /// The entry as written.
-        volume: String,
-        /// The problem.
-        reason: String,
-    },
-    /// The mounted Hugging Face cache does not exist.
-    #[error("server.docker.hf_cache: `{folder}`: {reason}")]
-    HfCache {
-        /// The folder.
-        folder: String,
-        /// The problem.
-        reason: String,
-    },
-    /// A command without a port, or an empty one.
-    #[error("server.process.command: {reason}")]
-    Command {
-        /// The problem.
-        reason: &'static str,
+    /// A setting of the plan or of the environment is wrong, or does not fit the server.
+    #[error("{problem}")]
+    Setting {
+        /// The setting and the problem.
+        problem: String,
+        /// What to do.
+        hint: String,
     },
     /// An image without an entry point.
     #[error("image `{image}` has no entry point")]
@@ -56,45 +36,11 @@ pub enum LaunchError {
         /// The entry point.
         entrypoint: Vec<String>,
     },
-    /// The server needs an API key, or another one.
-    #[error("{asked} answered HTTP {status}: the server needs an API key")]
-    Unauthorized {
-        /// The requested address.
-        asked: String,
-        /// 401 or 403.
-        status: u16,
-    },
-    /// The server redirects its clients.
-    #[error("{asked} answered HTTP {status}: it redirects to {}", if to.is_empty() { "an unknown address" } else { to })]
-    Redirected {
-        /// The requested address.
-        asked: String,
-        /// 301 to 308.
-        status: u16,
-        /// Target, without a query; empty if missing.
-        to: String,
-    },
-    /// The server has no OpenAI API.
-    #[error("{base_url} has neither /health nor /v1/models (HTTP {status})")]
-    NoApi {
-        /// The base address.
-        base_url: String,
-        /// Status of `/v1/models`.
-        status: u16,
-    },
     /// No container engine answers.
     #[error("no container engine answers{}", places(tried))]
     EngineUnreachable {
         /// The addresses that were tried, with the result of each.
         tried: Vec<TriedAddress>,
-    },
-    /// An engine address that perfgate does not support.
-    #[error("cannot use the container engine at {address}: {reason}")]
-    EngineAddress {
-        /// The address, and its origin.
-        address: String,
-        /// The problem.
-        reason: String,
     },
     /// The container engine stopped answering.
     #[error("the container engine did not answer within {} s when asked to {action}", waited.as_secs())]
@@ -133,8 +79,10 @@ pub enum LaunchError {
     GpuRuntime {
         /// The engine's message.
         reason: String,
-        /// Kind of the failure.
-        fault: GpuFault,
+        /// Who has to act.
+        fault: Fault,
+        /// What to do.
+        hint: &'static str,
     },
     /// A setting that the container engine does not support.
     #[error("the container engine rejects server.docker.{key}: {reason}")]
@@ -245,6 +193,23 @@ fn listing(names: &[String]) -> String {
 }
 
 impl LaunchError {
+    /// A wrong setting, and what to do.
+    pub(super) fn setting(problem: String, hint: impl Into<String>) -> Self {
+        Self::Setting {
+            problem,
+            hint: hint.into(),
+        }
+    }
+
+    /// Missing GPUs in a container.
+    pub(super) fn of_gpus(cause: &Cause, reason: String) -> Self {
+        Self::GpuRuntime {
+            reason,
+            fault: cause.fault,
+            hint: cause.hint,
+        }
+    }
+
     /// Who has to act.
     pub fn fault(&self) -> Fault {
         match self {
@@ -261,19 +226,12 @@ impl LaunchError {
             | Self::Client(_)
             | Self::OwnProgram(_)
             | Self::NotRemoved { .. } => Fault::Environment,
-            Self::EnvironmentMissing { .. }
-            | Self::Volume { .. }
-            | Self::HfCache { .. }
-            | Self::EngineAddress { .. }
-            | Self::Command { .. }
+            Self::Setting { .. }
             | Self::NoEntrypoint { .. }
             | Self::EntrypointKeepsArguments { .. }
-            | Self::KeyRefused { .. }
-            | Self::Unauthorized { .. }
-            | Self::Redirected { .. }
-            | Self::NoApi { .. } => Fault::Configuration,
+            | Self::KeyRefused { .. } => Fault::Configuration,
             Self::ImageUnavailable { failure, .. } => failure.fault(),
-            Self::GpuRuntime { fault, .. } => fault.fault(),
+            Self::GpuRuntime { fault, .. } => *fault,
             // Once it was ready, its end is its own fault, whatever the start log contains.
             Self::Ended { ready: true, .. }
             | Self::CommandNotFound { .. }
@@ -324,23 +282,14 @@ impl LaunchError {
     /// What to do; empty if there is nothing to add.
     pub fn hints(&self) -> Vec<String> {
         let hint = match self {
-            Self::EnvironmentMissing { name } => {
-                format!("set `{name}`, or remove it from server.docker.env")
-            }
-            Self::Volume { .. } => "create the folder, or fix the entry (host:container[:ro])".to_owned(),
-            Self::Command { .. } => "for example: command: [\"vllm\", \"serve\", \"{model}\", \"--port\", \"{port}\", \"{args}\"]".to_owned(),
+            Self::Setting { hint, .. } => hint.clone(),
             Self::NoEntrypoint { .. } => "set the program to run: server.docker.entrypoint: [\"vllm\", \"serve\"]".to_owned(),
             Self::EntrypointKeepsArguments { .. } => "write it in brackets, ENTRYPOINT [\"vllm\", \"serve\"], or pass the arguments on in its script (exec vllm serve \"$@\"), or set server.docker.entrypoint: [\"vllm\", \"serve\"]".to_owned(),
-            Self::Unauthorized { .. } => "set PERFGATE_API_KEY to the API key of the server".to_owned(),
-            Self::Redirected { .. } => "use the address at which the server itself answers".to_owned(),
-            Self::NoApi { base_url, .. } => format!("perfgate measures servers with the OpenAI API: use the address without /v1/models, here {base_url}"),
-            Self::HfCache { .. } => "download the model first (hf download MODEL), or set the folder that contains it".to_owned(),
             Self::EngineUnreachable { tried } => return engine_hints(tried),
-            Self::EngineAddress { .. } => "set DOCKER_HOST to an engine on this machine, unix:///var/run/docker.sock, or unset it".to_owned(),
             Self::EngineSilent { .. } => "the engine hangs: read its log (journalctl -u docker), and restart it".to_owned(),
             Self::ImageUnavailable { image, failure, .. } => failure.hint(image),
             Self::ImageMissing { image } => format!("docker pull {image}"),
-            Self::GpuRuntime { fault, .. } => fault.remedy().to_owned(),
+            Self::GpuRuntime { hint, .. } => (*hint).to_owned(),
             Self::KeyRefused { key, .. } => key_hint(key),
             Self::OtherLoopback { .. } => "run the job's container in the host's network (--network host), or in the engine's default network (bridge)".to_owned(),
             Self::CommandNotFound { .. } => "check the spelling, and that the program is installed on the machine of the server".to_owned(),

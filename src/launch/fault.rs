@@ -1,6 +1,8 @@
 //! Who has to act when a launch fails, and how a server ended.
 
 use std::fmt;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
 
 /// Who has to act when a launch fails; decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +26,16 @@ pub struct Exit {
     pub signal: Option<i32>,
     /// Whether the kernel killed it because memory ran out.
     pub out_of_memory: bool,
+}
+
+impl From<ExitStatus> for Exit {
+    fn from(status: ExitStatus) -> Self {
+        Self {
+            code: status.code().map(i64::from),
+            signal: status.signal(),
+            out_of_memory: false,
+        }
+    }
 }
 
 impl fmt::Display for Exit {

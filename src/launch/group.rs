@@ -74,9 +74,8 @@ impl Group {
     fn signal(&self, signal: Signal) {
         Self::signal_of(self.leader, signal);
         for stray in self.strays() {
-            let stray = i32::try_from(stray.id).ok().and_then(Pid::from_raw);
             // The only error: it has ended, which is the goal.
-            let _gone = stray.map(|stray| kill_process(stray, signal));
+            let _gone = pid_of(stray.id).map(|stray| kill_process(stray, signal));
         }
     }
 
@@ -109,6 +108,11 @@ impl Group {
         }
         true
     }
+}
+
+/// The process with that id.
+pub(super) fn pid_of(id: u32) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(id).ok()?)
 }
 
 /// A process id, positive by its type.

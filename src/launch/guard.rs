@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 
-use super::group::{Group, number_of};
+use super::group::{Group, number_of, pid_of};
 use crate::process_table::ProcessEntry;
 
 /// Variable in the server's environment with the guard's id. The guard uses it to find a server whose id it did not
@@ -108,7 +108,7 @@ fn find_by_mark() -> Option<Pid> {
         let leader = ProcessEntry::all_with(&mark)
             .into_iter()
             .find(|process| process.group == process.id)
-            .and_then(|process| Pid::from_raw(i32::try_from(process.id).ok()?));
+            .and_then(|process| pid_of(process.id));
         if leader.is_some() {
             return leader;
         }
@@ -122,14 +122,11 @@ fn close_inherited() {
     let Ok(files) = std::fs::read_dir("/proc/self/fd") else {
         return;
     };
-    let files: Vec<RawFd> = files
+    let files = files
         .flatten()
-        .filter_map(|file| file.file_name().to_str()?.parse().ok())
-        .collect();
-    for file in files
-        .into_iter()
-        .filter(|file| *file > LAST_STANDARD_STREAM)
-    {
+        .filter_map(|file| file.file_name().to_str()?.parse().ok());
+    let inherited: Vec<RawFd> = files.filter(|file| *file > LAST_STANDARD_STREAM).collect();
+    for file in inherited {
         // The descriptor of the listing itself is closed already.
         let _closed = nix::unistd::close(file);
     }
@@ -138,8 +135,7 @@ fn close_inherited() {
 /// Id and start of the leader.
 fn parse(message: &str) -> Option<(Pid, u64)> {
     let (leader, started) = message.strip_suffix('\n')?.split_once(' ')?;
-    let leader = i32::try_from(leader.parse::<u32>().ok()?).ok()?;
-    Some((Pid::from_raw(leader)?, started.parse().ok()?))
+    Some((pid_of(leader.parse().ok()?)?, started.parse().ok()?))
 }
 
 /// Whether the group is still that of the server. An id is reused only when no process and no group has it any more.

@@ -4,12 +4,13 @@
 //! also after a panic.
 
 mod build;
+mod cause;
 mod command;
 mod diagnosis;
 mod docker;
 mod error;
 mod fault;
-mod gpu_fault;
+mod gpu_causes;
 mod group;
 pub mod guard;
 mod life;
@@ -37,7 +38,7 @@ use docker::Container;
 pub use docker::{EngineFacts, EngineKind, engine_facts, image_is_here, mounted};
 pub use error::LaunchError;
 pub use fault::{Exit, Fault};
-pub use gpu_fault::GpuFault;
+pub use gpu_causes::gpu_hint;
 use life::Life;
 use log::ServerLog;
 pub use memory::MemoryProbe;
@@ -57,9 +58,6 @@ const ATTACH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The simulator starts in milliseconds, unless its options simulate a slow start.
 const SIMULATOR_TIMEOUT: Duration = Duration::from_mins(5);
-
-/// Names listed in an error.
-const NAMES_SHOWN: usize = 10;
 
 /// What to start, and for which run.
 #[derive(Clone, Copy)]
@@ -107,10 +105,14 @@ impl fmt::Debug for Launch<'_> {
 pub struct Target {
     base_url: String,
     identity: Server,
+    /// `None` for a server that perfgate did not start.
+    began: Option<Instant>,
+    /// `None` until it is ready, too.
     startup: Option<Duration>,
     log: ServerLog,
     life: Life,
     running: Running,
+    ready_timeout: Duration,
     stop_grace: Duration,
 }
 
@@ -147,17 +149,6 @@ impl Running {
     }
 }
 
-/// A server that runs but may not be ready.
-struct Started {
-    running: Running,
-    life: Life,
-    log: ServerLog,
-    base_url: String,
-    identity: Server,
-    began: Option<Instant>,
-    ready_timeout: Duration,
-}
-
 /// Starts the server and waits until it is ready. After an error nothing is left running.
 pub async fn start(
     launch: &Launch<'_>,
@@ -170,8 +161,12 @@ pub async fn start(
     if cancel.is_cancelled() {
         return Err(LaunchError::Cancelled);
     }
-    let started = match launch.plan {
-        ServerPlan::Docker(plan) => Box::pin(docker::start(launch, plan, progress, cancel)).await?,
+    let mut target = match launch.plan {
+        ServerPlan::Docker(plan) => tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(LaunchError::Cancelled),
+            started = Box::pin(docker::start(launch, plan, progress)) => started?,
+        },
         ServerPlan::Process(plan) => {
             let command = launch.engine().process_command(&plan.command)?;
             start_process(launch, plan, &command, "process", None, progress)?
@@ -192,39 +187,36 @@ pub async fn start(
             let args = command::simulator_options(options);
             start_process(launch, &plan, &command, "simulator", Some(args), progress)?
         }
-        ServerPlan::Url(url) => attach(url.as_str())?,
+        ServerPlan::Url(url) => attach(launch, url.as_str())?,
     };
     progress(Phase::Loading);
-    let http = http::client(&started.base_url)
+    let http = http::client(&target.base_url)
         .map_err(|error| LaunchError::Client(http::in_words(&error)))?;
     let probe = Probe {
         http: &http,
-        base_url: &started.base_url,
-        served_model_name: launch.served_model_name,
-        api_key: launch.api_key,
-        headers: launch.headers,
-        timeout: started.ready_timeout,
-        is_attached: matches!(started.running, Running::Attached),
+        launch,
+        base_url: &target.base_url,
+        timeout: target.ready_timeout,
+        is_attached: matches!(target.running, Running::Attached),
     };
-    match probe.wait(started.life.ended(), cancel).await {
-        Ok(()) => {
-            let startup = started.began.map(|began| began.elapsed());
-            tracing::debug!(
-                "the server is ready at {} after {:.1} s; its arguments: {}",
-                redact::clean(&started.base_url),
-                startup.unwrap_or_default().as_secs_f64(),
-                started
-                    .identity
-                    .args
-                    .as_deref()
-                    .unwrap_or_default()
-                    .join(" ")
-            );
-            let version = probe.version().await;
-            Ok(started.into_target(launch, startup, version))
-        }
-        Err(reason) => Err(started.abandon(launch, reason).await),
+    if let Err(reason) = probe.wait(target.life.ended(), cancel).await {
+        return Err(target.abandon(launch, reason).await);
     }
+    target.startup = target.began.map(|began| began.elapsed());
+    tracing::debug!(
+        "the server is ready at {} after {:.1} s; its arguments: {}",
+        redact::clean(&target.base_url),
+        target.startup.unwrap_or_default().as_secs_f64(),
+        target
+            .identity
+            .args
+            .as_deref()
+            .unwrap_or_default()
+            .join(" ")
+    );
+    target.identity.version = probe.version().await;
+    target.identity.model = Some(launch.served_model_name.to_owned());
+    Ok(target)
 }
 
 impl<'a> Launch<'a> {
@@ -263,7 +255,7 @@ fn start_process(
     kind: &str,
     args: Option<Vec<String>>,
     progress: &(dyn Fn(Phase) + Sync),
-) -> Result<Started, LaunchError> {
+) -> Result<Target, LaunchError> {
     progress(Phase::Starting);
     launch.register_secrets(&plan.env, None);
     let log = ServerLog::open(launch.log_file)?;
@@ -283,110 +275,68 @@ fn start_process(
         plan.directory.as_deref(),
         &log,
     )?;
-    Ok(Started {
-        life: process.life().clone(),
-        running: Running::Process(process),
-        log,
+    Ok(Target {
         base_url: format!("http://127.0.0.1:{port}"),
         identity,
         began: Some(began),
+        startup: None,
+        log,
+        life: process.life().clone(),
+        running: Running::Process(process),
         ready_timeout: plan.ready_timeout,
+        stop_grace: launch.stop_grace,
     })
 }
 
-fn attach(url: &str) -> Result<Started, LaunchError> {
-    Ok(Started {
-        running: Running::Attached,
-        life: Life::default(),
-        log: ServerLog::open(None)?,
+fn attach(launch: &Launch<'_>, url: &str) -> Result<Target, LaunchError> {
+    Ok(Target {
         base_url: url.to_owned(),
         identity: Server {
             kind: Some("url".to_owned()),
             ..Server::default()
         },
         began: None,
+        startup: None,
+        log: ServerLog::open(None)?,
+        life: Life::default(),
+        running: Running::Attached,
         ready_timeout: ATTACH_TIMEOUT,
+        stop_grace: launch.stop_grace,
     })
 }
 
-impl Started {
-    fn into_target(
-        self,
-        launch: &Launch<'_>,
-        startup: Option<Duration>,
-        version: Option<String>,
-    ) -> Target {
-        Target {
-            base_url: self.base_url,
-            identity: Server {
-                version: version.map(|version| redact::clean(&version)),
-                model: Some(launch.served_model_name.to_owned()),
-                ..self.identity
-            },
-            startup,
-            log: self.log,
-            life: self.life,
-            running: self.running,
-            stop_grace: launch.stop_grace,
-        }
-    }
-
+impl Target {
     /// Removes the server that did not become ready, and returns the reason.
     async fn abandon(mut self, launch: &Launch<'_>, reason: NotReady) -> LaunchError {
         if matches!(reason, NotReady::Ended) {
             self.running.settle().await;
         }
         let log = self.log.lines();
-        let clean = |text: &String| redact::clean(text);
         let error = match reason {
-            NotReady::Cancelled => LaunchError::Cancelled,
+            NotReady::Other(error) => error,
             NotReady::Ended => LaunchError::Ended {
                 exit: self.life.exit().unwrap_or_default(),
                 ready: false,
                 log,
             },
-            NotReady::TimedOut { last } if matches!(self.running, Running::Attached) => {
-                LaunchError::NotReachable {
-                    base_url: clean(&self.base_url),
-                    last: clean(&last),
-                }
-            }
-            NotReady::TimedOut { last } => LaunchError::TimedOut {
+            NotReady::NotYet(last) => LaunchError::TimedOut {
                 waited: self.ready_timeout,
-                last: clean(&last),
+                last: redact::clean(&last),
                 log,
             },
             NotReady::WrongModel { listed } => LaunchError::WrongModel {
                 asked: launch.served_model_name.to_owned(),
-                listed: listed.iter().take(NAMES_SHOWN).map(clean).collect(),
+                listed: listed.iter().map(|name| redact::clean(name)).collect(),
                 log,
             },
-            NotReady::Unauthorized { path, status } => LaunchError::Unauthorized {
-                asked: clean(&format!("{}{path}", self.base_url)),
-                status,
-            },
-            NotReady::Redirected { path, status, to } => LaunchError::Redirected {
-                asked: clean(&format!("{}{path}", self.base_url)),
-                status,
-                to: clean(&to),
-            },
-            NotReady::NoApi { status } => LaunchError::NoApi {
-                base_url: clean(&self.base_url),
-                status,
-            },
         };
-        if let Err(left) = self
-            .running
-            .stop(ABANDON_GRACE, &CancellationToken::new())
-            .await
-        {
+        let never = CancellationToken::new();
+        if let Err(left) = self.running.stop(ABANDON_GRACE, &never).await {
             tracing::warn!("{left}");
         }
         error
     }
-}
 
-impl Target {
     /// The server's address, `http://127.0.0.1:49153`, without a slash at the end.
     pub fn base_url(&self) -> &str {
         &self.base_url

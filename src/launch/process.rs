@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
@@ -13,12 +12,12 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::LaunchError;
 use super::fault::Exit;
-use super::group::Group;
+use super::group::{Group, pid_of};
 use super::guard::Guard;
 use super::life::Life;
 use super::log::{LineSplitter, ServerLog};
+use super::{LaunchError, command};
 
 /// The last lines are in the pipe when the process ends; a grandchild may hold the pipe open for ever.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -70,9 +69,7 @@ impl Process {
         log: &ServerLog,
     ) -> Result<Self, LaunchError> {
         let Some((program, arguments)) = command.split_first() else {
-            return Err(LaunchError::Command {
-                reason: "the command is empty",
-            });
+            return Err(command::refused("the command is empty"));
         };
         let cannot_run = |reason: String| LaunchError::CommandNotFound {
             program: program.clone(),
@@ -106,14 +103,13 @@ impl Process {
             .map_err(|error| cannot_run(error.to_string()))?;
         let leader = child
             .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .and_then(Pid::from_raw)
+            .and_then(pid_of)
             .ok_or_else(|| cannot_run("it ended at once".to_owned()))?;
         let group = Group::led_by(leader).and_marked(format!("{variable}={value}"));
         guard.watch_over(leader).map_err(LaunchError::OwnProgram)?;
-        let mut readers = Vec::new();
-        readers.extend(child.stdout.take().map(|pipe| read(pipe, log.clone())));
-        readers.extend(child.stderr.take().map(|pipe| read(pipe, log.clone())));
+        let stdout = child.stdout.take().map(|pipe| read(pipe, log.clone()));
+        let stderr = child.stderr.take().map(|pipe| read(pipe, log.clone()));
+        let readers = stdout.into_iter().chain(stderr).collect();
         let life = Life::default();
         tokio::spawn(watch(child, leader, life.clone()));
         Ok(Self {
@@ -189,17 +185,9 @@ fn read(mut pipe: impl AsyncRead + Unpin + Send + 'static, log: ServerLog) -> Jo
 /// Waits for the leader. Processes that outlive it are of no use but may hold the GPU; if it was asked to end, the rest of
 /// its group keeps the grace.
 async fn watch(mut child: Child, leader: Pid, life: Life) {
-    let exit = child.wait().await.map_or_else(|_| Exit::default(), exit_of);
+    let exit = child.wait().await.map(Exit::from).unwrap_or_default();
     if !life.is_end_expected() {
         Group::signal_of(leader, Signal::KILL);
     }
     life.end(exit);
-}
-
-fn exit_of(status: ExitStatus) -> Exit {
-    Exit {
-        code: status.code().map(i64::from),
-        signal: status.signal(),
-        out_of_memory: false,
-    }
 }

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Headers;
+use super::redact::clean;
+use super::{Launch, LaunchError};
 use crate::http;
 
 /// Between two questions. It limits the resolution of `startup`.
@@ -20,44 +21,34 @@ const QUESTION_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest version, in characters. Those of development builds have about 40.
 const LONGEST_VERSION: usize = 200;
 
+/// Longest address of a redirection, in characters: as long as an address that a person writes.
+const LONGEST_ADDRESS: usize = 200;
+
+/// Names listed in an error.
+const NAMES_SHOWN: usize = 10;
+
 /// A server that should become ready.
 #[derive(Debug)]
 pub(super) struct Probe<'a> {
     pub(super) http: &'a reqwest::Client,
+    pub(super) launch: &'a Launch<'a>,
     pub(super) base_url: &'a str,
-    pub(super) served_model_name: &'a str,
-    pub(super) api_key: Option<&'a str>,
-    pub(super) headers: &'a Headers,
     pub(super) timeout: Duration,
     /// Whether perfgate did not start it, so that it must be ready already.
     pub(super) is_attached: bool,
 }
 
-/// Why a server is not ready and will not become ready.
+/// Why a server is not ready.
 #[derive(Debug)]
 pub(super) enum NotReady {
-    Cancelled,
+    /// Not yet, with the last answer.
+    NotYet(String),
     Ended,
-    TimedOut {
-        last: String,
-    },
     WrongModel {
         listed: Vec<String>,
     },
-    Unauthorized {
-        path: &'static str,
-        status: u16,
-    },
-    /// It redirects its clients.
-    Redirected {
-        path: &'static str,
-        status: u16,
-        to: String,
-    },
-    /// It has none of the requested paths.
-    NoApi {
-        status: u16,
-    },
+    /// Another reason for which it will not become ready.
+    Other(LaunchError),
 }
 
 #[derive(Deserialize)]
@@ -75,13 +66,6 @@ struct Version {
     version: String,
 }
 
-/// Result of one round of questions.
-enum Readiness {
-    Ready,
-    NotYet(String),
-    Never(NotReady),
-}
-
 impl Probe<'_> {
     /// Waits until the server is ready, has ended or takes too long, or until `cancel` is cancelled.
     pub(super) async fn wait(
@@ -91,94 +75,112 @@ impl Probe<'_> {
     ) -> Result<(), NotReady> {
         let deadline = Instant::now() + self.timeout;
         let mut last = "no request was sent".to_owned();
+        let mut pause = Duration::ZERO;
         loop {
+            let question = async {
+                tokio::time::sleep(pause).await;
+                self.ask().await
+            };
             let answer = tokio::select! {
                 biased;
-                () = cancel.cancelled() => return Err(NotReady::Cancelled),
+                () = cancel.cancelled() => return Err(NotReady::Other(LaunchError::Cancelled)),
                 () = ended.cancelled() => return Err(NotReady::Ended),
-                () = tokio::time::sleep_until(deadline) => return Err(NotReady::TimedOut { last }),
-                answer = self.ask() => answer,
+                () = tokio::time::sleep_until(deadline) => {
+                    return Err(if self.is_attached {
+                        self.not_reachable(&last)
+                    } else {
+                        NotReady::NotYet(last)
+                    });
+                }
+                answer = question => answer,
             };
             match answer {
-                Readiness::Ready => return Ok(()),
-                Readiness::Never(reason) => return Err(reason),
-                Readiness::NotYet(reason) => last = reason,
+                Err(NotReady::NotYet(reason)) => last = reason,
+                answer => return answer,
             }
-            tokio::select! {
-                biased;
-                () = cancel.cancelled() => return Err(NotReady::Cancelled),
-                () = ended.cancelled() => return Err(NotReady::Ended),
-                () = tokio::time::sleep(INTERVAL) => {}
-            }
+            pause = INTERVAL;
         }
     }
 
-    async fn ask(&self) -> Readiness {
-        match self.get("/health").await {
-            Ok(response) if response.status().is_success() => self.models(false).await,
-            Ok(response) if response.status().is_redirection() => redirected("/health", &response),
-            Ok(response) if is_absent(response.status()) => self.models(true).await,
-            Ok(response) if wants_a_key(response.status()) => {
-                unauthorized("/health", response.status())
-            }
-            Ok(response) => {
-                Readiness::NotYet(format!("/health: HTTP {}", response.status().as_u16()))
-            }
-            Err(error) => {
-                let reason = http::in_words(&error);
-                let last = format!("/health: {reason}");
-                // A certificate that is rejected now is rejected in ten seconds too.
-                if reason.contains("certificate") {
-                    Readiness::Never(NotReady::TimedOut { last })
-                } else {
-                    Readiness::NotYet(last)
-                }
-            }
-        }
+    fn not_reachable(&self, last: &str) -> NotReady {
+        NotReady::Other(LaunchError::NotReachable {
+            base_url: clean(self.base_url),
+            last: clean(last),
+        })
     }
 
-    async fn models(&self, has_no_health: bool) -> Readiness {
-        let response = match self.get("/v1/models").await {
-            Ok(response) => response,
-            Err(error) => {
-                return Readiness::NotYet(format!("/v1/models: {}", http::in_words(&error)));
+    async fn ask(&self) -> Result<(), NotReady> {
+        let response = self.get("/health").await.map_err(|error| {
+            let reason = http::in_words(&error);
+            let last = format!("/health: {reason}");
+            // A certificate that is rejected now is rejected in ten seconds too.
+            if reason.contains("certificate") {
+                self.not_reachable(&last)
+            } else {
+                NotReady::NotYet(last)
             }
-        };
+        })?;
+        let has_no_health = is_absent(response.status());
+        if !has_no_health && !response.status().is_success() {
+            return Err(self.refused("/health", &response));
+        }
+        self.ask_models(has_no_health).await
+    }
+
+    async fn ask_models(&self, has_no_health: bool) -> Result<(), NotReady> {
+        let not_yet = |reason: String| NotReady::NotYet(format!("/v1/models: {reason}"));
+        let response = self.get("/v1/models").await;
+        let response = response.map_err(|error| not_yet(http::in_words(&error)))?;
         let status = response.status();
-        if wants_a_key(status) {
-            return unauthorized("/v1/models", status);
-        }
-        if status.is_redirection() {
-            return redirected("/v1/models", &response);
-        }
         if is_absent(status) && has_no_health && self.is_attached {
-            return Readiness::Never(NotReady::NoApi {
-                status: status.as_u16(),
-            });
+            let (base_url, status) = (clean(self.base_url), status.as_u16());
+            return Err(NotReady::Other(LaunchError::setting(
+                format!("{base_url} has neither /health nor /v1/models (HTTP {status})"),
+                format!(
+                    "perfgate measures servers with the OpenAI API: use the address without /v1/models, here {base_url}"
+                ),
+            )));
         }
         if status != StatusCode::OK {
-            return Readiness::NotYet(format!("/v1/models: HTTP {}", status.as_u16()));
+            return Err(self.refused("/v1/models", &response));
         }
-        let list = match http::body(response).await {
-            Ok(body) => {
-                serde_json::from_slice::<ModelList>(&body).map_err(|error| error.to_string())
-            }
-            Err(error) => Err(error.to_string()),
+        let body = http::body(response).await;
+        let body = body.map_err(|error| not_yet(error.to_string()))?;
+        let list: ModelList =
+            serde_json::from_slice(&body).map_err(|error| not_yet(error.to_string()))?;
+        let mut listed: Vec<String> = list.data.into_iter().map(|model| model.id).collect();
+        if listed.is_empty() {
+            return Err(not_yet("no model".to_owned()));
+        }
+        if listed
+            .iter()
+            .any(|name| name == self.launch.served_model_name)
+        {
+            return Ok(());
+        }
+        listed.truncate(NAMES_SHOWN);
+        Err(NotReady::WrongModel { listed })
+    }
+
+    /// What an answer without the requested content shows.
+    fn refused(&self, path: &str, response: &reqwest::Response) -> NotReady {
+        let code = response.status();
+        let status = code.as_u16();
+        let answered = clean(&format!("{}{path} answered HTTP {status}", self.base_url));
+        let (problem, hint) = if matches!(code, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            (
+                "the server needs an API key".to_owned(),
+                "set PERFGATE_API_KEY to the API key of the server",
+            )
+        } else if code.is_redirection() {
+            (
+                format!("it redirects to {}", target_of(response)),
+                "use the address at which the server itself answers",
+            )
+        } else {
+            return NotReady::NotYet(format!("{path}: HTTP {status}"));
         };
-        match list {
-            Ok(list) if list.data.is_empty() => {
-                Readiness::NotYet("/v1/models: no model".to_owned())
-            }
-            Ok(list) => {
-                let listed: Vec<String> = list.data.into_iter().map(|model| model.id).collect();
-                if listed.iter().any(|name| name == self.served_model_name) {
-                    Readiness::Ready
-                } else {
-                    Readiness::Never(NotReady::WrongModel { listed })
-                }
-            }
-            Err(error) => Readiness::NotYet(format!("/v1/models: {error}")),
-        }
+        NotReady::Other(LaunchError::setting(format!("{answered}: {problem}"), hint))
     }
 
     /// The server's version, if it reports one.
@@ -187,7 +189,8 @@ impl Probe<'_> {
         let body = http::body(response).await.ok()?;
         let Version { version } = serde_json::from_slice(&body).ok()?;
         // Only a version goes into the result, not any text that a server sends in its place.
-        Some(version.chars().take(LONGEST_VERSION).collect())
+        let version: String = version.chars().take(LONGEST_VERSION).collect();
+        Some(clean(&version))
     }
 
     async fn get(&self, path: &str) -> Result<reqwest::Response, reqwest::Error> {
@@ -195,26 +198,15 @@ impl Probe<'_> {
             .http
             .get(format!("{}{path}", self.base_url))
             .timeout(QUESTION_TIMEOUT);
-        if let Some(key) = self.api_key {
+        if let Some(key) = self.launch.api_key {
             request = request.bearer_auth(key);
         }
         // A gateway that needs these headers for a request needs them here too.
-        for (name, value) in self.headers.sent() {
+        for (name, value) in self.launch.headers.sent() {
             request = request.header(name, value);
         }
         request.send().await
     }
-}
-
-fn wants_a_key(status: StatusCode) -> bool {
-    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
-}
-
-fn unauthorized(path: &'static str, status: StatusCode) -> Readiness {
-    Readiness::Never(NotReady::Unauthorized {
-        path,
-        status: status.as_u16(),
-    })
 }
 
 /// Whether the server does not have the path, or not for GET.
@@ -225,17 +217,16 @@ fn is_absent(status: StatusCode) -> bool {
     )
 }
 
-fn redirected(path: &'static str, response: &reqwest::Response) -> Readiness {
-    /// As long as an address that a person writes.
-    const LONGEST: usize = 200;
+/// Where a redirection leads.
+fn target_of(response: &reqwest::Response) -> String {
     let location = response.headers().get(reqwest::header::LOCATION);
     let to = location.map(|to| String::from_utf8_lossy(to.as_bytes()));
     // A query may contain a sign-in token.
     let to = to.as_deref().and_then(|to| to.split('?').next());
     let shown = to.unwrap_or_default().chars().filter(|c| !c.is_control());
-    Readiness::Never(NotReady::Redirected {
-        path,
-        status: response.status().as_u16(),
-        to: shown.take(LONGEST).collect(),
-    })
+    let shown: String = shown.take(LONGEST_ADDRESS).collect();
+    if shown.is_empty() {
+        return "an unknown address".to_owned();
+    }
+    clean(&shown)
 }

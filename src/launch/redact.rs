@@ -33,29 +33,29 @@ pub fn register_arguments(args: &[String]) {
             bare.collect::<Vec<String>>()
         });
     for words in within.chain([args.to_vec()]) {
-        for value in secret_values(&words) {
-            secret::register(&value);
+        for (_, value) in with_secrets(&words).filter_map(|(_, secret)| secret) {
+            secret::register(value.trim_matches(['"', '\'']));
         }
     }
 }
 
-/// The values of secret options; each option may have several.
-fn secret_values(words: &[String]) -> Vec<String> {
-    let mut values = Vec::new();
+/// Each word, and whether it is or ends with the value of a secret option: then the part before the value, and the value.
+/// An option may have several values.
+fn with_secrets(words: &[String]) -> impl Iterator<Item = (&str, Option<(&str, &str)>)> {
     let mut follows = false;
-    for word in words {
-        if let Some((option, value)) = word.split_once('=')
+    words.iter().map(move |word| {
+        if let Some((option, _)) = word.split_once('=')
             && is_secret(option)
         {
-            values.push(value.trim_matches(['"', '\'']).to_owned());
             follows = false;
-        } else if word.starts_with('-') {
-            follows = is_secret(word);
-        } else if follows {
-            values.push(word.clone());
+            return (word.as_str(), Some(word.split_at(option.len() + 1)));
         }
-    }
-    values
+        if word.starts_with('-') {
+            follows = is_secret(word);
+            return (word, None);
+        }
+        (word, follows.then_some(("", word)))
+    })
 }
 
 /// The line without escape sequences, control characters and secrets.
@@ -67,20 +67,9 @@ pub(super) fn clean(line: &str) -> String {
 /// Arguments without secrets.
 pub(super) fn clean_args(args: &[String]) -> Vec<String> {
     register_arguments(args);
-    let mut follows = false;
-    let cleaned = args.iter().map(|arg| {
-        if let Some((option, _)) = arg.split_once('=')
-            && is_secret(option)
-        {
-            follows = false;
-            return format!("{option}={MASK}");
-        }
-        if arg.starts_with('-') {
-            follows = is_secret(arg);
-        } else if follows {
-            return MASK.to_owned();
-        }
-        clean(arg)
+    let cleaned = with_secrets(args).map(|(arg, secret)| match secret {
+        Some((option, _)) => format!("{option}{MASK}"),
+        None => clean(arg),
     });
     cleaned.collect()
 }

@@ -1,6 +1,5 @@
 //! Why no container engine answers, and why an image cannot be pulled. The cases differ because different people must act.
 
-use std::fmt;
 use std::time::Duration;
 
 use super::fault::Fault;
@@ -15,30 +14,23 @@ pub struct TriedAddress {
 }
 
 /// Why no engine answers at an address.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoEngine {
     /// No socket.
+    #[error("the socket does not exist")]
     NoSocket,
     /// A socket that this user may not use.
+    #[error("permission denied")]
     Forbidden,
     /// A socket or port without a listener.
+    #[error("nothing listens there")]
     NotRunning,
     /// Connected, but no answer in that time.
+    #[error("no answer within {} s", .0.as_secs())]
     Silent(Duration),
     /// Another error.
+    #[error("{0}")]
     Other(String),
-}
-
-impl fmt::Display for NoEngine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoSocket => f.write_str("the socket does not exist"),
-            Self::Forbidden => f.write_str("permission denied"),
-            Self::NotRunning => f.write_str("nothing listens there"),
-            Self::Silent(waited) => write!(f, "no answer within {} s", waited.as_secs()),
-            Self::Other(reason) => f.write_str(reason),
-        }
-    }
 }
 
 /// One address on the same line, several below each other.
@@ -54,26 +46,20 @@ pub(super) fn listing(tried: &[TriedAddress]) -> String {
 
 /// What to do to get a running engine.
 pub(super) fn engine_hints(tried: &[TriedAddress]) -> Vec<String> {
-    let is_there = |found: &NoEngine| tried.iter().any(|one| one.found == *found);
-    if is_there(&NoEngine::Forbidden) {
-        return vec![
-            "give this user access: add it to the group `docker` (sudo usermod -aG docker $USER) and log in again"
-                .to_owned(),
-        ];
-    }
-    if tried
-        .iter()
-        .any(|one| matches!(one.found, NoEngine::Silent(_)))
-    {
-        return vec!["the engine hangs: restart it (systemctl restart docker)".to_owned()];
-    }
-    let elsewhere =
-        "if it listens at another address, set DOCKER_HOST, for example `unix:///path/to.sock`";
-    vec![
-        "start the engine: systemctl start docker, or systemctl --user start podman.socket"
-            .to_owned(),
-        elsewhere.to_owned(),
-    ]
+    let mut found = tried.iter().map(|one| &one.found);
+    let hints: &[&str] = if found.clone().any(|found| *found == NoEngine::Forbidden) {
+        &[
+            "give this user access: add it to the group `docker` (sudo usermod -aG docker $USER) and log in again",
+        ]
+    } else if found.any(|found| matches!(found, NoEngine::Silent(_))) {
+        &["the engine hangs: restart it (systemctl restart docker)"]
+    } else {
+        &[
+            "start the engine: systemctl start docker, or systemctl --user start podman.socket",
+            "if it listens at another address, set DOCKER_HOST, for example `unix:///path/to.sock`",
+        ]
+    };
+    hints.iter().map(ToString::to_string).collect()
 }
 
 /// Why an image could not be pulled.
@@ -146,23 +132,18 @@ impl PullFailure {
 
     /// What to do.
     pub(super) fn hint(self, image: &str) -> String {
-        match self {
-            Self::BadName => "write `registry/name:tag` or `name@sha256:…`".to_owned(),
-            Self::Denied => {
-                "check the name; if the registry needs a password: docker login".to_owned()
+        let hint = match self {
+            Self::BadName => "write `registry/name:tag` or `name@sha256:…`",
+            Self::Denied => "check the name; if the registry needs a password: docker login",
+            Self::NotFound => "check the tag: docker pull IMAGE",
+            Self::Platform => "use an image that is built for this machine's processor",
+            Self::RateLimited => "wait, or log in: docker login (then: docker pull IMAGE)",
+            Self::DiskFull => "free disk space in the engine's image storage: docker system df",
+            Self::Stuck | Self::Unreachable => {
+                "check the name and that this machine reaches the registry: docker pull IMAGE"
             }
-            Self::NotFound => format!("check the tag: docker pull {image}"),
-            Self::Platform => "use an image that is built for this machine's processor".to_owned(),
-            Self::RateLimited => {
-                format!("wait, or log in: docker login (then: docker pull {image})")
-            }
-            Self::DiskFull => {
-                "free disk space in the engine's image storage: docker system df".to_owned()
-            }
-            Self::Stuck | Self::Unreachable => format!(
-                "check the name and that this machine reaches the registry: docker pull {image}"
-            ),
-        }
+        };
+        hint.replace("IMAGE", image)
     }
 }
 

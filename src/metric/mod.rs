@@ -7,7 +7,6 @@ mod catalogue;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
@@ -16,7 +15,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use catalogue::{ALWAYS_SHOWN, LATENCIES, STATISTICS, VERSIONS};
 
 /// The better direction of a metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Better {
     /// Smaller values are better (latencies, memory).
@@ -28,7 +29,9 @@ pub enum Better {
 }
 
 /// The base unit in which a metric is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 pub enum Unit {
     /// Seconds.
     #[serde(rename = "s")]
@@ -53,8 +56,8 @@ pub enum Unit {
     Count,
 }
 
-/// One line of the catalogue.
-#[derive(Debug)]
+/// One line of the catalogue. No two have the same id, which decides comparisons because it is the first field.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Definition {
     pub(crate) id: &'static str,
     pub(crate) label: &'static str,
@@ -86,7 +89,7 @@ pub enum Statistic {
 }
 
 /// A metric of the catalogue. Cheap to copy; compared and ordered by id.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Metric(&'static Definition);
 
 /// A name that is not in the catalogue, with the nearest name in it.
@@ -221,32 +224,6 @@ fn edit_distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.chars().count()]
-}
-
-impl PartialEq for Metric {
-    fn eq(&self, other: &Self) -> bool {
-        self.id() == other.id()
-    }
-}
-
-impl Eq for Metric {}
-
-impl PartialOrd for Metric {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Metric {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.id().cmp(other.id())
-    }
-}
-
-impl Hash for Metric {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.id().hash(state);
-    }
 }
 
 impl fmt::Debug for Metric {

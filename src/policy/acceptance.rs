@@ -1,7 +1,7 @@
 //! A regression that a person with write permission has accepted.
 
-use super::outcome::{exit_status, weight, worst_of};
-use crate::report::comparison::{Acceptance, Comparison, Status, Verdict};
+use super::outcome::{judged_again, undecided_headline};
+use crate::report::comparison::{Acceptance, Comparison, Verdict};
 
 /// Longest reason in the headline, in characters; the report shows all of it.
 const SHOWN: usize = 100;
@@ -13,42 +13,19 @@ pub(super) fn with_acceptance(comparison: Comparison, acceptance: Acceptance) ->
     if !matches!(comparison.verdict, Verdict::Block | Verdict::Report) {
         return comparison;
     }
-    let analysed = comparison.analysis.is_some();
-    let on_inconclusive = comparison.decision.on_inconclusive;
-    let verdict = worst_of(comparison.judgements.iter().map(|row| match row.status {
-        Status::Regressed => Verdict::Warn,
-        Status::Pass | Status::Improved | Status::Inconclusive | Status::Missing => {
-            weight(row, analysed)
-        }
-    }));
-    let exit = exit_status(
-        verdict,
-        comparison.judgements.iter(),
-        analysed,
-        on_inconclusive,
-    );
-    let open = comparison
-        .judgements
-        .iter()
-        .find(|row| verdict == Verdict::Inconclusive && weight(row, analysed) == verdict);
-    let headline = match open {
-        Some(open) => format!("{}: {}", open.metric.label(), open.reason),
-        None => format!(
-            "{}; accepted by {}: {}",
-            comparison.headline,
-            acceptance.by,
-            shown(&acceptance.reason)
-        ),
-    };
-    Comparison {
-        verdict,
-        exit_code: exit.code(),
-        headline,
+    let regression = comparison.headline.clone();
+    let reason = shown(&acceptance.reason);
+    let headline = format!("{regression}; accepted by {}: {reason}", acceptance.by);
+    let accepted = judged_again(Comparison {
         accepted: Some(Acceptance {
-            regression: comparison.headline,
+            regression,
             ..acceptance
         }),
         ..comparison
+    });
+    Comparison {
+        headline: undecided_headline(&accepted).unwrap_or(headline),
+        ..accepted
     }
 }
 
@@ -58,18 +35,11 @@ pub(super) fn without_acceptance(comparison: Comparison) -> Comparison {
     let Some(acceptance) = comparison.accepted else {
         return comparison;
     };
-    let analysed = comparison.analysis.is_some();
-    let on_inconclusive = comparison.decision.on_inconclusive;
-    let rows = || comparison.judgements.iter();
-    let verdict = worst_of(rows().map(|row| weight(row, analysed)));
-    let exit = exit_status(verdict, rows(), analysed, on_inconclusive);
-    Comparison {
-        verdict,
-        exit_code: exit.code(),
+    judged_again(Comparison {
         headline: acceptance.regression,
         accepted: None,
         ..comparison
-    }
+    })
 }
 
 /// The beginning of a reason, on one line.
@@ -92,7 +62,7 @@ mod tests {
     use super::super::verdict::compare_runs;
     use super::*;
     use crate::record::Run;
-    use crate::report::comparison::Analysis;
+    use crate::report::comparison::{Analysis, Status};
 
     fn run(tpot: [f64; 3], ttft: [f64; 3], memory: f64) -> Run {
         let repeats: Vec<String> = tpot

@@ -1,7 +1,5 @@
 //! The smallest detectable regression against a baseline, known before a gate spends server starts on it.
 
-use std::fmt;
-
 use super::judge_all::{family, may_block};
 use super::judged::{ScenarioEvidence, ratio, zone};
 use super::look::ALPHA;
@@ -9,49 +7,12 @@ use super::noise::noise;
 use super::rule::Policy;
 use super::sentence::percent;
 use crate::compare::SideValues;
-use crate::metric::Metric;
 use crate::record::Run;
 use crate::stats::{Noise, smallest_detectable, stored};
 
-/// A limit below the smallest detectable regression against this baseline.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TooNoisy {
-    /// The scenario.
-    pub scenario: String,
-    /// The metric.
-    pub metric: Metric,
-    /// Largest repeat / smallest repeat − 1.
-    pub spread: f64,
-    /// The rule's limit.
-    pub limit: f64,
-    /// The smallest regression that as many repeats of a candidate block 80 % of the time, as a ratio.
-    pub detectable: f64,
-}
-
-impl fmt::Display for TooNoisy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            scenario,
-            metric,
-            spread,
-            limit,
-            detectable,
-        } = self;
-        write!(
-            f,
-            "the repeats of {} at {scenario} differ by {}: against this baseline the smallest detectable regression is {}, \
-             and the limit is {}",
-            metric.label(),
-            percent(*spread),
-            percent(*detectable),
-            percent(*limit)
-        )
-    }
-}
-
-/// The blocking rules whose indifference zone a gate of as many repeats as `run` has cannot resolve, with the noise of
+/// One sentence for each blocking rule whose indifference zone a gate of as many repeats as `run` cannot resolve, with the noise of
 /// the accepted sessions in `segment` and of the run itself.
-pub fn too_noisy(policy: &Policy, run: &Run, segment: &[Run]) -> Vec<TooNoisy> {
+pub fn too_noisy(policy: &Policy, run: &Run, segment: &[Run]) -> Vec<String> {
     let sessions: Vec<&Run> = segment.iter().collect();
     let alpha = ALPHA / f64::from(family(policy, run).max(1));
     let mut found = Vec::new();
@@ -84,13 +45,15 @@ pub fn too_noisy(policy: &Policy, run: &Run, segment: &[Run]) -> Vec<TooNoisy> {
             let zone = zone(metric, limit);
             let detectable = smallest_detectable(&estimate, zone, alpha);
             if detectable > zone.high {
-                found.push(TooNoisy {
-                    scenario: scenario.name.clone(),
-                    metric,
-                    spread: (largest - smallest).exp_m1(),
-                    limit,
-                    detectable: ratio(metric, detectable),
-                });
+                found.push(format!(
+                    "the repeats of {} at {} differ by {}: against this baseline the smallest detectable regression is {}, \
+                     and the limit is {}",
+                    metric.label(),
+                    scenario.name,
+                    percent((largest - smallest).exp_m1()),
+                    percent(ratio(metric, detectable)),
+                    percent(limit)
+                ));
             }
         }
     }

@@ -5,8 +5,8 @@ use super::noise::noise;
 use super::rule::Rule;
 use super::sentence::percent;
 use crate::compare::{self, Missing, SideValues};
-use crate::report::comparison::Side;
-use crate::stats::{ErrorLevels, Outcome, stored};
+use crate::report::comparison::{Side, Status};
+use crate::stats::{ErrorLevels, stored};
 
 /// The candidate alone against `max` or `min`, with the noise of its repeats; `None` where the rule has neither.
 pub(super) fn judge_budget(
@@ -31,26 +31,23 @@ pub(super) fn judge_budget(
     let oriented = compare::orientation(metric) * bound.ln();
     let pinned = vec![oriented; candidate.logs.len()];
     let Some(estimate) = stored(&pinned, &candidate.logs, &noise(metric, bound, sessions)) else {
-        return Some(Answered::missing("the candidate has no repeat".to_owned()));
+        return Some(Answered::missing("the candidate has no repeat"));
     };
     let looks_worse = estimate.delta > 0.0;
     let surely_over = estimate.lower_bound(levels.alpha) > 0.0;
     let surely_under = estimate.upper_bound(levels.beta) <= 0.0;
     let beyond = percent(ratio(metric, estimate.delta));
-    let (outcome, reason) = if looks_worse && surely_over {
-        (Outcome::Fail, format!("outside its budget by {beyond}"))
+    let (status, reason) = if looks_worse && surely_over {
+        (Status::Regressed, format!("outside its budget by {beyond}"))
     } else if !looks_worse && surely_under {
-        (Outcome::Pass, format!("inside its budget by {beyond}"))
+        (Status::Pass, format!("inside its budget by {beyond}"))
     } else {
         let reason = "too close to its budget to decide".to_owned();
-        (Outcome::Undecided, reason)
+        (Status::Inconclusive, reason)
     };
     Some(Answered {
-        outcome: Some(outcome),
-        is_better: false,
-        reason,
-        estimates: None,
         looks_worse,
+        ..Answered::new(status, reason)
     })
 }
 
@@ -69,16 +66,9 @@ fn zero_against(
     };
     let outside = rule.limits.max.is_some_and(|max| value > max)
         || rule.limits.min.is_some_and(|min| value < min);
-    let (outcome, reason) = if outside {
-        (Outcome::Fail, "outside its budget")
+    Some(if outside {
+        Answered::new(Status::Regressed, "outside its budget")
     } else {
-        (Outcome::Pass, "inside its budget")
-    };
-    Some(Answered {
-        outcome: Some(outcome),
-        is_better: false,
-        reason: reason.to_owned(),
-        estimates: None,
-        looks_worse: outside,
+        Answered::new(Status::Pass, "inside its budget")
     })
 }

@@ -2,13 +2,13 @@
 
 use super::judge::without_numbers;
 use super::judged::{Judged, LookTerms, ScenarioEvidence};
-use super::outcome::status;
 use super::rule::{Action, Limits, Rule};
 use super::sentence::percent;
 use crate::compare::{self, SideValues};
 use crate::metric::Metric;
 use crate::record::ScenarioRun;
-use crate::stats::{self, Outcome, number};
+use crate::report::comparison::Status;
+use crate::stats::{self, number};
 
 /// Means leave failed requests out, and failed requests do no work, so a server that refuses requests under load would look fast.
 /// An error rate above the baseline's by more than this share of all requests blocks, whatever the other rules decide. A rule on
@@ -53,7 +53,7 @@ pub(super) fn too_many_errors(evidence: &ScenarioEvidence<'_>, terms: LookTerms)
         percent(allowed)
     );
     let sides = [side(baseline), side(candidate)];
-    let status = status(Some(Outcome::Fail), false);
+    let status = Status::Regressed;
     let judgement = without_numbers(&rule, evidence.name, sides, status, reason);
     Some(Judged {
         judgement,

@@ -1,7 +1,7 @@
 //! A gate without a baseline.
 
 use super::look::{Labels, ThisLook};
-use super::outcome::worst;
+use super::outcome::{weight, worst};
 use super::rule::Policy;
 use super::verdict::compare_evidence;
 use crate::code::Code;
@@ -34,7 +34,8 @@ pub fn first_run(
         next: Next::default(),
         ..judged
     };
-    let of_budgets = worst(comparison.judgements.iter(), false);
+    let rows = comparison.judgements.iter();
+    let of_budgets = worst(rows.map(|row| weight(row, false)));
     let passes = matches!(of_budgets, Verdict::Pass | Verdict::Warn);
     if comparison.judgements.is_empty() || passes {
         comparison.verdict = Verdict::Warn;

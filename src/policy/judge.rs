@@ -3,13 +3,14 @@
 use super::budget::judge_budget;
 use super::judged::{Answered, Estimates, Judged, LookTerms, ScenarioEvidence, ratio, zone};
 use super::noise::noise;
+use super::outcome::status;
 use super::rule::Rule;
 use super::sentence::{percent, signed_percent};
 use super::too_good;
 use crate::compare::{self, Missing, Pair};
 use crate::metric::Metric;
 use crate::record::ScenarioRun;
-use crate::report::comparison::{Basis, Change, JudgedRule, Judgement, Noise, Side, Status};
+use crate::report::comparison::{Change, JudgedRule, Judgement, Noise, Side, Status};
 use crate::stats::{self, Decision, Estimate, Evidence, Outcome, e_value, smallest_detectable};
 
 /// Confidence of the interval in reports.
@@ -54,7 +55,7 @@ pub(super) fn judge(rule: &Rule, evidence: &ScenarioEvidence<'_>, terms: LookTer
         .flatten()
         .any(|answer| answer.looks_worse);
     let answer = if budget_is_worse { absolute } else { relative };
-    let answer = answer.unwrap_or_else(|| Answered::missing("the rule has no limit".to_owned()));
+    let answer = answer.unwrap_or_else(|| Answered::missing("the rule has no limit"));
 
     let estimate = estimates.map(|estimates| estimates.decision.estimate);
     let at = |side: fn(&Estimate) -> f64| {
@@ -67,7 +68,7 @@ pub(super) fn judge(rule: &Rule, evidence: &ScenarioEvidence<'_>, terms: LookTer
             .shown(metric, at(|estimate| estimate.candidate)),
     ];
     let judgement = Judgement {
-        basis: estimates.map(|estimates| basis(estimates.decision.basis)),
+        basis: estimates.map(|estimates| estimates.decision.basis),
         change: estimate.map(|estimate| change(metric, &estimate)),
         stored_change: estimates.and_then(|estimates| {
             let stored = estimates
@@ -88,7 +89,7 @@ pub(super) fn judge(rule: &Rule, evidence: &ScenarioEvidence<'_>, terms: LookTer
             .map(|estimate| ratio(metric, estimate.upper_bound(terms.now().beta)))
             .filter(|bound| bound.is_finite()),
         looks_worse,
-        ..without_numbers(rule, evidence.name, sides, answer.status(), answer.reason)
+        ..without_numbers(rule, evidence.name, sides, answer.status, answer.reason)
     };
     let pairs = match evidence.pairs {
         Some(_) => judgement.candidate.repeats.min(judgement.baseline.repeats),
@@ -166,14 +167,6 @@ fn blocking_level(terms: LookTerms) -> f64 {
     if now > 0.0 { now } else { terms.levels.alpha }
 }
 
-fn basis(basis: stats::Basis) -> Basis {
-    match basis {
-        stats::Basis::Stored => Basis::StoredBaseline,
-        stats::Basis::Paired => Basis::Pairs,
-        stats::Basis::Pooled => Basis::PairsAndStoredBaseline,
-    }
-}
-
 /// The noise that the estimate used.
 fn noise_of(metric: Metric, estimates: &Estimates, sides: [Option<&ScenarioRun>; 2]) -> Noise {
     let Estimate {
@@ -223,13 +216,7 @@ fn judge_change(rule: &Rule, known: &Known<'_>, limit: f64, terms: LookTerms) ->
         match &values.missing {
             // Zero on both sides is a change of 0 %, without a logarithm.
             Some(Missing::Zero) if rule.metric.can_be_zero() && both_are_zero(shown) => {
-                return Answered {
-                    outcome: Some(Outcome::Pass),
-                    is_better: false,
-                    reason: "zero on both sides".to_owned(),
-                    estimates: None,
-                    looks_worse: false,
-                };
+                return Answered::new(Status::Pass, "zero on both sides");
             }
             Some(missing) => {
                 return Answered::missing(compare::of_side(&missing.to_string(), side));
@@ -246,9 +233,8 @@ fn judge_change(rule: &Rule, known: &Known<'_>, limit: f64, terms: LookTerms) ->
         } else {
             "the baseline or the candidate has no repeat"
         };
-        return Answered::missing(reason.to_owned());
+        return Answered::missing(reason);
     };
-    let outcome = estimates.decision.outcome;
     let (_, high) = estimates.decision.estimate.interval(SHOWN_CONFIDENCE);
     // Where there are pairs, only they count here: the stored baseline may come from another host.
     let own = estimates
@@ -256,8 +242,7 @@ fn judge_change(rule: &Rule, known: &Known<'_>, limit: f64, terms: LookTerms) ->
         .paired
         .unwrap_or(estimates.decision.estimate);
     Answered {
-        outcome: Some(outcome),
-        is_better: outcome == Outcome::Pass && high < 0.0,
+        status: status(estimates.decision.outcome, high < 0.0),
         reason: in_words(rule.metric, &estimates, limit, terms),
         estimates: Some(estimates),
         looks_worse: own.delta >= estimates.zone.limit,

@@ -1,13 +1,10 @@
 //! What a judgement is made of: the evidence of a scenario, the levels of a look, estimates, and the answer.
 
-use super::outcome::status;
 use crate::compare::{self, SideValues};
 use crate::metric::{Better, Metric};
 use crate::record::{Run, ScenarioRun};
 use crate::report::comparison::{Judgement, Status};
-use crate::stats::{
-    self, Assessment, Decision, ErrorLevels, IndifferenceZone, InterimLook, Outcome,
-};
+use crate::stats::{self, Assessment, Decision, ErrorLevels, IndifferenceZone, InterimLook};
 
 /// Both sides of a scenario.
 pub(super) type Sides<'a> = (Option<&'a ScenarioRun>, Option<&'a ScenarioRun>);
@@ -103,36 +100,34 @@ pub(super) fn ratio(metric: Metric, delta: f64) -> f64 {
     }
 }
 
-/// The outcome of one limit.
+/// The answer to one limit.
 #[derive(Clone, Debug)]
 pub(super) struct Answered {
-    /// `None`: one side has no usable value.
-    pub(super) outcome: Option<Outcome>,
-    /// Whether the whole interval is on the better side of zero.
-    pub(super) is_better: bool,
+    /// Missing: one side has no usable value.
+    pub(super) status: Status,
     pub(super) reason: String,
     pub(super) estimates: Option<Estimates>,
     pub(super) looks_worse: bool,
 }
 
 impl Answered {
-    pub(super) fn missing(reason: String) -> Self {
+    /// An answer without estimates of a change.
+    pub(super) fn new(status: Status, reason: impl Into<String>) -> Self {
         Self {
-            outcome: None,
-            is_better: false,
-            reason,
+            status,
+            reason: reason.into(),
             estimates: None,
-            looks_worse: false,
+            looks_worse: status == Status::Regressed,
         }
     }
 
-    pub(super) fn status(&self) -> Status {
-        status(self.outcome, self.is_better)
+    pub(super) fn missing(reason: impl Into<String>) -> Self {
+        Self::new(Status::Missing, reason)
     }
 
     /// Severity; larger is worse.
     pub(super) fn rank(&self) -> u8 {
-        match self.status() {
+        match self.status {
             Status::Improved => 0,
             Status::Pass => 1,
             Status::Inconclusive => 2,

@@ -45,7 +45,7 @@ mod too_good;
 mod verdict;
 mod warning;
 
-pub use baseline_noise::{TooNoisy, too_noisy};
+pub use baseline_noise::too_noisy;
 pub use bisecting::searched;
 pub use checked::{ComparisonError, parse_comparison};
 pub use completion::{Base, Circumstances, JudgedBy, accept, complete, is_judged_by_own_files};
@@ -54,7 +54,7 @@ pub(crate) use look::ALPHA;
 pub use look::{GATE_LEVELS, Labels, ThisLook};
 pub use outcome::{MergeEffect, bisect_outcome, effect, only_a_reason_is_missing};
 pub use power::{Needs, needs};
-pub use promotion::{Accepted, FEWEST_REPEATS, Objection, objections};
+pub use promotion::{Accepted, FEWEST_REPEATS, Objection, ObjectionKind, objections};
 pub use reasons::{with_analysis, with_explanation};
 pub use sentence::{percent, signed_percent};
 pub use shown::identity;

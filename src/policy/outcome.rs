@@ -5,48 +5,99 @@ use serde::Serialize;
 
 use super::rule::{Action, OnInconclusive};
 use crate::code::Code;
-use crate::compare::Comparability;
 use crate::exit::ExitStatus;
-use crate::report::comparison::{Comparison, Judgement, Status, Verdict};
+use crate::report::comparison::{Comparison, Difference, Judgement, Status, Verdict};
 use crate::stats::Outcome;
 
-/// The status of a rule; without an outcome, one side has no usable value. `is_better`: the whole interval is on the better side.
-pub(super) fn status(outcome: Option<Outcome>, is_better: bool) -> Status {
+/// The status of a rule. `is_better`: the whole interval is on the better side.
+pub(super) fn status(outcome: Outcome, is_better: bool) -> Status {
     match outcome {
-        Some(Outcome::Pass) if is_better => Status::Improved,
-        Some(Outcome::Pass) => Status::Pass,
-        Some(Outcome::Fail) => Status::Regressed,
-        Some(Outcome::Undecided) => Status::Inconclusive,
-        None => Status::Missing,
+        Outcome::Pass if is_better => Status::Improved,
+        Outcome::Pass => Status::Pass,
+        Outcome::Fail => Status::Regressed,
+        Outcome::Undecided => Status::Inconclusive,
+    }
+}
+
+/// What applies to all rows of a comparison.
+#[derive(Clone, Copy)]
+pub(super) struct Terms {
+    /// The author gave an analysis report.
+    pub(super) analysed: bool,
+    /// A person with write permission accepted the regressions.
+    pub(super) is_accepted: bool,
+    pub(super) on_inconclusive: OnInconclusive,
+}
+
+impl Terms {
+    fn of(comparison: &Comparison) -> Self {
+        Self {
+            analysed: comparison.analysis.is_some(),
+            is_accepted: comparison.accepted.is_some(),
+            on_inconclusive: comparison.decision.on_inconclusive,
+        }
+    }
+
+    /// Whether an undecided row blocks the merge.
+    fn stops(self, row: &Judgement) -> bool {
+        row.if_believed.is_some()
+            || match self.on_inconclusive {
+                OnInconclusive::Pass => false,
+                OnInconclusive::Fail => true,
+                OnInconclusive::Auto => row.looks_worse,
+            }
+    }
+}
+
+/// The verdict that follows from rows and mismatches, and its exit code.
+pub(super) fn follows<'a>(
+    mismatches: &[Difference],
+    mut rows: impl Iterator<Item = &'a Judgement> + Clone,
+    terms: Terms,
+) -> (Verdict, ExitStatus) {
+    let weight = |row: &Judgement| {
+        if terms.is_accepted && row.status == Status::Regressed {
+            Verdict::Warn
+        } else {
+            weight(row, terms.analysed)
+        }
+    };
+    let verdict = if mismatches.is_empty() {
+        worst(rows.clone().map(weight))
+    } else {
+        Verdict::Incomparable
+    };
+    let exit = match verdict {
+        Verdict::Pass | Verdict::Warn => ExitStatus::Pass,
+        Verdict::Block | Verdict::Report => ExitStatus::Blocked,
+        Verdict::Incomparable => ExitStatus::NotComparable,
+        Verdict::Inconclusive if rows.any(|row| weight(row) == verdict && terms.stops(row)) => {
+            ExitStatus::Inconclusive
+        }
+        Verdict::Inconclusive => ExitStatus::Pass,
+    };
+    (verdict, exit)
+}
+
+/// The comparison with the verdict and the exit code that follow from its rows.
+#[must_use]
+pub(super) fn judged_again(comparison: Comparison) -> Comparison {
+    let rows = comparison.judgements.iter();
+    let (verdict, exit) = follows(&comparison.mismatches, rows, Terms::of(&comparison));
+    Comparison {
+        verdict,
+        exit_code: exit.code(),
+        ..comparison
     }
 }
 
 /// The verdict that follows from the rows of a finished comparison, and its exit code; `None` for a first run, which
 /// compares nothing.
 pub(super) fn decided(comparison: &Comparison) -> Option<(Verdict, ExitStatus)> {
-    let analysed = comparison.analysis.is_some();
-    let is_accepted = comparison.accepted.is_some();
-    let rows = || comparison.judgements.iter();
-    let weights = rows().map(|row| match row.status {
-        Status::Regressed if is_accepted => Verdict::Warn,
-        Status::Regressed
-        | Status::Pass
-        | Status::Improved
-        | Status::Inconclusive
-        | Status::Missing => weight(row, analysed),
-    });
-    let verdict = if comparison.mismatches.is_empty() {
-        worst_of(weights)
-    } else {
-        Verdict::Incomparable
-    };
-    let on_inconclusive = comparison.decision.on_inconclusive;
-    let exit = exit_status(verdict, rows(), analysed, on_inconclusive);
-    let is_first = comparison
-        .warnings
-        .iter()
-        .any(|warning| warning.is(Code::FirstRun));
-    (!is_first).then_some((verdict, exit))
+    let mut warnings = comparison.warnings.iter();
+    let is_first = warnings.any(|warning| warning.is(Code::FirstRun));
+    let rows = comparison.judgements.iter();
+    (!is_first).then(|| follows(&comparison.mismatches, rows, Terms::of(comparison)))
 }
 
 /// The verdict that one judgement leads to; `analysed`: the author gave an analysis report.
@@ -68,53 +119,18 @@ pub(super) fn weight(judgement: &Judgement, analysed: bool) -> Verdict {
     }
 }
 
-pub(super) fn verdict<'a>(
-    comparability: &Comparability,
-    rows: impl Iterator<Item = &'a Judgement>,
-    analysed: bool,
-) -> Verdict {
-    if comparability.mismatches.is_empty() {
-        worst(rows, analysed)
-    } else {
-        Verdict::Incomparable
-    }
-}
-
-/// Incomparable where no rule was judged.
-pub(super) fn worst<'a>(rows: impl Iterator<Item = &'a Judgement>, analysed: bool) -> Verdict {
-    worst_of(rows.map(|row| weight(row, analysed)))
-}
-
-pub(super) fn worst_of(weights: impl Iterator<Item = Verdict>) -> Verdict {
+/// The worst of the rows' verdicts; incomparable where no rule was judged.
+pub(super) fn worst(weights: impl Iterator<Item = Verdict>) -> Verdict {
     weights.max().unwrap_or(Verdict::Incomparable)
 }
 
-pub(super) fn exit_status<'a>(
-    verdict: Verdict,
-    rows: impl Iterator<Item = &'a Judgement>,
-    analysed: bool,
-    on_inconclusive: OnInconclusive,
-) -> ExitStatus {
-    match verdict {
-        Verdict::Pass | Verdict::Warn => ExitStatus::Pass,
-        Verdict::Block | Verdict::Report => ExitStatus::Blocked,
-        Verdict::Incomparable => ExitStatus::NotComparable,
-        Verdict::Inconclusive => {
-            let is_open = |row: &&Judgement| weight(row, analysed) == Verdict::Inconclusive;
-            let open: Vec<&Judgement> = rows.filter(is_open).collect();
-            let fails = match on_inconclusive {
-                _ if open.iter().any(|row| row.if_believed.is_some()) => true,
-                OnInconclusive::Pass => false,
-                OnInconclusive::Fail => true,
-                OnInconclusive::Auto => open.iter().any(|row| row.looks_worse),
-            };
-            if fails {
-                ExitStatus::Inconclusive
-            } else {
-                ExitStatus::Pass
-            }
-        }
-    }
+/// The headline of a comparison that an undecided row decides.
+pub(super) fn undecided_headline(comparison: &Comparison) -> Option<String> {
+    let analysed = comparison.analysis.is_some();
+    let mut rows = comparison.judgements.iter();
+    let open = rows.find(|row| weight(row, analysed) == Verdict::Inconclusive)?;
+    (comparison.verdict == Verdict::Inconclusive)
+        .then(|| format!("{}: {}", open.metric.label(), open.reason))
 }
 
 /// The outcome of comparing a commit of a search with the good end; `None` where the two are not comparable. `on_inconclusive`
@@ -148,13 +164,9 @@ pub enum MergeEffect {
 pub fn effect(row: &Judgement, comparison: &Comparison) -> MergeEffect {
     let found = match (weight(row, comparison.analysis.is_some()), row.status) {
         (Verdict::Block | Verdict::Report | Verdict::Incomparable, _) => MergeEffect::Stops,
-        (Verdict::Inconclusive, _) if row.if_believed.is_some() => MergeEffect::Stops,
-        (Verdict::Inconclusive, _) => match comparison.decision.on_inconclusive {
-            OnInconclusive::Fail => MergeEffect::Stops,
-            OnInconclusive::Auto if row.looks_worse => MergeEffect::Stops,
-            OnInconclusive::Auto | OnInconclusive::Pass => MergeEffect::Open,
-        },
-        (Verdict::Pass | Verdict::Warn, Status::Inconclusive | Status::Missing) => {
+        (Verdict::Inconclusive, _) if Terms::of(comparison).stops(row) => MergeEffect::Stops,
+        (Verdict::Inconclusive, _)
+        | (Verdict::Pass | Verdict::Warn, Status::Inconclusive | Status::Missing) => {
             MergeEffect::Open
         }
         (Verdict::Pass | Verdict::Warn, Status::Regressed) => MergeEffect::Warns,

@@ -1,6 +1,6 @@
 //! Objections to accepting a run as the baseline.
 
-use std::fmt;
+use ObjectionKind::{Change, Doubt, NoEvidence, Older};
 
 use super::judged;
 use super::look::{Labels, ThisLook};
@@ -10,7 +10,7 @@ use super::verdict::compare_evidence;
 use crate::compare::{self, ComparisonInputs, SideValues};
 use crate::metric::Metric;
 use crate::record::{Run, ScenarioRun, is_measured_before};
-use crate::report::comparison::{Judgement, Status};
+use crate::report::comparison::{Difference, Judgement, Status};
 use crate::stats::{self, Noise, number};
 
 /// The fewest repeats from which their noise can be estimated.
@@ -25,223 +25,51 @@ const OF_IMPORTANCE: f64 = 0.5;
 /// With a larger share of failed requests the server is failing, and latencies cover only the requests that it served.
 const MOST_FAILED: f64 = 0.01;
 
+/// What an objection means for the promotion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectionKind {
+    /// No repeat of a scenario counts, which no reason can overrule.
+    NoEvidence,
+    /// The evidence is weak or incomplete, or its origin is in doubt.
+    Doubt,
+    /// The run was measured before the last accepted run.
+    Older,
+    /// The run differs from the accepted runs, so accepting it begins a new segment of the history.
+    Change,
+}
+
 /// One objection.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Objection {
-    /// No repeat of a scenario counts.
-    NothingCounts {
-        /// The scenario.
-        scenario: String,
-        /// Why its last repeat does not count.
-        reason: Option<String>,
-    },
-    /// Too few repeats of a scenario count.
-    TooFewRepeats {
-        /// The scenario.
-        scenario: String,
-        /// Repeats that count.
-        counting: usize,
-        /// All repeats.
-        all: usize,
-    },
-    /// A metric that a rule watches has no usable value.
-    NotMeasured {
-        /// The scenario.
-        scenario: String,
-        /// The metric.
-        metric: Metric,
-        /// Why.
-        reason: String,
-    },
-    /// Too many requests failed.
-    Failed {
-        /// The scenario.
-        scenario: String,
-        /// Share of requests.
-        share: f64,
-    },
-    /// The run is not of the main branch.
-    OtherBranch {
-        /// Its branch, where it is known.
-        branch: Option<String>,
-        /// The main branch.
-        main: String,
-    },
-    /// The work tree had uncommitted changes.
-    Dirty,
-    /// The measured commit is unknown.
-    NoCommit,
-    /// It is older than the last accepted run.
-    Older {
-        /// When the last accepted run was measured.
-        accepted: String,
-    },
-    /// The baseline was accepted into a ledger that no longer exists.
-    LedgerGone,
-    /// Other hardware or another workload than the baseline's.
-    NotComparable {
-        /// What differs.
-        what: String,
-        /// The baseline's, where it is known.
-        baseline: Option<String>,
-        /// The run's.
-        candidate: Option<String>,
-    },
-    /// It regressed against the baseline by a rule of the policy.
-    Regressed {
-        /// The scenario.
-        scenario: String,
-        /// The metric.
-        metric: Metric,
-        /// By how much, as a ratio.
-        change: Option<f64>,
-        /// The rule's limit.
-        limit: Option<f64>,
-    },
-    /// It is far from the sessions of the ledger.
-    Outlier {
-        /// The scenario.
-        scenario: String,
-        /// The metric.
-        metric: Metric,
-        /// Distance from their median, as a ratio; positive is worse.
-        change: f64,
-        /// Standard deviation of a session, as a ratio.
-        deviation: f64,
-    },
+pub struct Objection {
+    /// What it means for the promotion.
+    pub kind: ObjectionKind,
+    /// The scenario and the metric of a regression or an outlier.
+    pub row: Option<(String, Metric)>,
+    /// The objection, in a sentence.
+    pub reason: String,
 }
 
 impl Objection {
+    fn new(kind: ObjectionKind, reason: impl Into<String>) -> Self {
+        Self {
+            kind,
+            row: None,
+            reason: reason.into(),
+        }
+    }
+
+    fn of_row(scenario: &str, metric: Metric, reason: String) -> Self {
+        Self {
+            kind: Change,
+            row: Some((scenario.to_owned(), metric)),
+            reason,
+        }
+    }
+
     /// Whether a reason can overrule it. A run without a counting repeat cannot be accepted.
     pub fn can_be_overruled(&self) -> bool {
-        !matches!(self, Self::NothingCounts { .. })
+        self.kind != NoEvidence
     }
-
-    /// The scenario and the metric of a regression or an outlier.
-    pub fn row(&self) -> Option<(&str, Metric)> {
-        match self {
-            Self::Regressed {
-                scenario, metric, ..
-            }
-            | Self::Outlier {
-                scenario, metric, ..
-            } => Some((scenario, *metric)),
-            Self::NothingCounts { .. }
-            | Self::TooFewRepeats { .. }
-            | Self::NotMeasured { .. }
-            | Self::Failed { .. }
-            | Self::OtherBranch { .. }
-            | Self::Dirty
-            | Self::NoCommit
-            | Self::Older { .. }
-            | Self::LedgerGone
-            | Self::NotComparable { .. } => None,
-        }
-    }
-
-    /// Whether accepting the run begins a new segment of the history.
-    pub fn opens_a_segment(&self) -> bool {
-        matches!(
-            self,
-            Self::NotComparable { .. } | Self::Regressed { .. } | Self::Outlier { .. }
-        )
-    }
-}
-
-impl fmt::Display for Objection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NothingCounts { scenario, reason } => {
-                write!(f, "no repeat of {scenario} counts")?;
-                match reason {
-                    Some(reason) => write!(f, ": {reason}"),
-                    None => Ok(()),
-                }
-            }
-            Self::TooFewRepeats {
-                scenario,
-                counting,
-                all,
-            } => write!(
-                f,
-                "{counting} of {all} repeats of {scenario} count, and a baseline needs {FEWEST_REPEATS}"
-            ),
-            Self::NotMeasured {
-                scenario,
-                metric,
-                reason,
-            } => write!(f, "{} at {scenario}: {reason}", metric.label()),
-            Self::Failed { scenario, share } => {
-                write!(
-                    f,
-                    "{} of the requests of {scenario} failed",
-                    percent(*share)
-                )
-            }
-            Self::OtherBranch {
-                branch: Some(branch),
-                main,
-            } => write!(f, "it was measured on `{branch}`, not on `{main}`"),
-            Self::OtherBranch { branch: None, main } => {
-                write!(f, "its branch is unknown; a baseline must be measured on `{main}`")
-            }
-            Self::Dirty => f.write_str("the work tree had uncommitted changes"),
-            Self::NoCommit => f.write_str("the measured commit is unknown"),
-            Self::Older { accepted } => {
-                write!(f, "it was measured before the accepted run of {accepted}")
-            }
-            Self::LedgerGone => f.write_str(
-                "the ledger of the baseline is missing, and accepting this run would start a new one",
-            ),
-            // Where neither side has a value, `what` is the sentence.
-            Self::NotComparable {
-                what,
-                baseline: None,
-                candidate: None,
-            } => f.write_str(what),
-            Self::NotComparable {
-                what,
-                baseline,
-                candidate,
-            } => write!(
-                f,
-                "{what} differs from the baseline: {} → {}",
-                baseline.as_deref().unwrap_or("none"),
-                candidate.as_deref().unwrap_or("none")
-            ),
-            Self::Regressed {
-                scenario,
-                metric,
-                change,
-                limit,
-            } => {
-                let place = format!("{} at {scenario}", metric.label());
-                f.write_str(&worse(&place, *change, *limit))
-            }
-            Self::Outlier {
-                scenario,
-                metric,
-                change,
-                deviation,
-            } => write!(
-                f,
-                "{} at {scenario} is {} from the median of the ledger, whose sessions differ by {}",
-                metric.label(),
-                signed_percent(*change),
-                percent(*deviation)
-            ),
-        }
-    }
-}
-
-fn worse(place: &str, change: Option<f64>, limit: Option<f64>) -> String {
-    let change = change.map(|change| format!(": {}", signed_percent(change)));
-    let limit = limit.map(|limit| format!(" (limit {})", percent(limit)));
-    format!(
-        "{place} is worse than the baseline{}{}",
-        change.unwrap_or_default(),
-        limit.unwrap_or_default()
-    )
 }
 
 /// The accepted runs that the run is compared with.
@@ -274,57 +102,52 @@ pub fn objections(policy: &Policy, run: &Run, accepted: Accepted<'_>) -> Vec<Obj
 }
 
 fn of_scenario(policy: &Policy, scenario: &ScenarioRun) -> Vec<Objection> {
-    let name = || scenario.name.clone();
-    let counting = scenario.counting().count();
+    let name = &scenario.name;
+    let (counting, all) = (scenario.counting().count(), scenario.repeats.len());
     if counting == 0 {
         let last = scenario.repeats.last();
-        return vec![Objection::NothingCounts {
-            scenario: name(),
-            reason: last.and_then(|repeat| repeat.void.clone()),
-        }];
+        let reason = last.and_then(|repeat| repeat.void.as_ref());
+        let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+        let reason = format!("no repeat of {name} counts{reason}");
+        return vec![Objection::new(NoEvidence, reason)];
     }
     let mut found = Vec::new();
+    let mut doubt = |reason| found.push(Objection::new(Doubt, reason));
     if counting < FEWEST_REPEATS {
-        found.push(Objection::TooFewRepeats {
-            scenario: name(),
-            counting,
-            all: scenario.repeats.len(),
-        });
+        doubt(format!(
+            "{counting} of {all} repeats of {name} count, and a baseline needs {FEWEST_REPEATS}"
+        ));
     }
     let (failed, all) = compare::failed_and_all(scenario);
     let share = number(failed) / number(all.max(1));
     if share > MOST_FAILED {
-        found.push(Objection::Failed {
-            scenario: name(),
-            share,
-        });
+        let share = percent(share);
+        doubt(format!("{share} of the requests of {name} failed"));
     }
-    for rule in policy.rules_for(&scenario.name) {
-        let side = SideValues::of(rule.metric, Some(scenario));
-        found.extend(side.missing.map(|missing| Objection::NotMeasured {
-            scenario: name(),
-            metric: rule.metric,
-            reason: missing.to_string(),
-        }));
+    for rule in policy.rules_for(name) {
+        if let Some(missing) = SideValues::of(rule.metric, Some(scenario)).missing {
+            doubt(format!("{} at {name}: {missing}", rule.metric.label()));
+        }
     }
     found
 }
 
 fn of_source(run: &Run, accepted: Accepted<'_>) -> Vec<Objection> {
     let source = run.file.source.as_ref();
+    let main = accepted.main;
     let mut found = Vec::new();
+    let mut doubt = |reason: String| found.push(Objection::new(Doubt, reason));
     if source.is_none_or(|source| source.commit.is_none()) {
-        found.push(Objection::NoCommit);
+        doubt("the measured commit is unknown".to_owned());
     }
-    let branch = source.and_then(|source| source.branch.clone());
     if !accepted.is_of_main {
-        found.push(Objection::OtherBranch {
-            branch,
-            main: accepted.main.to_owned(),
+        doubt(match source.and_then(|source| source.branch.as_ref()) {
+            Some(branch) => format!("it was measured on `{branch}`, not on `{main}`"),
+            None => format!("its branch is unknown; a baseline must be measured on `{main}`"),
         });
     }
     if source.is_some_and(|source| source.dirty == Some(true)) {
-        found.push(Objection::Dirty);
+        doubt("the work tree had uncommitted changes".to_owned());
     }
     found
 }
@@ -334,12 +157,15 @@ fn of_history(run: &Run, baseline: &Run, segment: &[Run]) -> Vec<Objection> {
     let mut found = Vec::new();
     // A baseline written by hand has no ledger.
     if segment.is_empty() && baseline.file.promotion.is_some() {
-        found.push(Objection::LedgerGone);
+        found.push(Objection::new(
+            Doubt,
+            "the ledger of the baseline is missing, and accepting this run would start a new one",
+        ));
     }
     if is_measured_before(&run.file, &baseline.file) {
-        found.push(Objection::Older {
-            accepted: baseline.file.created.clone().unwrap_or_default(),
-        });
+        let accepted = baseline.file.created.as_deref().unwrap_or_default();
+        let reason = format!("it was measured before the accepted run of {accepted}");
+        found.push(Objection::new(Older, reason));
     }
     found
 }
@@ -352,32 +178,47 @@ fn against_baseline(policy: &Policy, run: &Run, baseline: &Run, segment: &[Run])
         ..ComparisonInputs::default()
     };
     let comparison = compare_evidence(policy, &given, Labels::default(), ThisLook::ONLY);
-    let mismatches = comparison
-        .mismatches
-        .iter()
-        .map(|mismatch| Objection::NotComparable {
-            what: mismatch.what.clone(),
-            baseline: mismatch.baseline.clone(),
-            candidate: mismatch.candidate.clone(),
-        });
-    let mut found: Vec<Objection> = mismatches.collect();
-    if found.is_empty() {
-        let regressed = comparison
-            .judgements
-            .iter()
-            .filter(|row| row.status == Status::Regressed);
-        found.extend(regressed.map(of_row));
+    if !comparison.mismatches.is_empty() {
+        let mismatches = comparison.mismatches.iter();
+        return mismatches
+            .map(|mismatch| Objection::new(Change, not_comparable(mismatch)))
+            .collect();
     }
-    found
+    let rows = comparison.judgements.iter();
+    rows.filter(|row| row.status == Status::Regressed)
+        .map(|row| Objection::of_row(&row.scenario, row.metric, regressed(row)))
+        .collect()
 }
 
-fn of_row(row: &Judgement) -> Objection {
-    Objection::Regressed {
-        scenario: row.scenario.clone(),
-        metric: row.metric,
-        change: row.change.map(|change| change.value),
-        limit: row.rule.regression,
+fn not_comparable(mismatch: &Difference) -> String {
+    let Difference {
+        what,
+        baseline,
+        candidate,
+    } = mismatch;
+    // Where neither side has a value, `what` is the sentence.
+    if baseline.is_none() && candidate.is_none() {
+        return what.clone();
     }
+    let [baseline, candidate] = [baseline, candidate].map(|side| side.as_deref().unwrap_or("none"));
+    format!("{what} differs from the baseline: {baseline} → {candidate}")
+}
+
+fn regressed(row: &Judgement) -> String {
+    let change = row
+        .change
+        .map(|change| format!(": {}", signed_percent(change.value)));
+    let limit = row
+        .rule
+        .regression
+        .map(|limit| format!(" (limit {})", percent(limit)));
+    format!(
+        "{} at {} is worse than the baseline{}{}",
+        row.metric.label(),
+        row.scenario,
+        change.unwrap_or_default(),
+        limit.unwrap_or_default()
+    )
 }
 
 /// Far from the sessions of the ledger in either direction, except metrics with an objection already.
@@ -385,17 +226,18 @@ fn outliers(policy: &Policy, run: &Run, segment: &[Run], listed: &[Objection]) -
     let sessions: Vec<&Run> = segment.iter().collect();
     let mut found = Vec::new();
     for scenario in &run.scenarios {
-        for rule in policy.rules_for(&scenario.name) {
+        let name = &scenario.name;
+        for rule in policy.rules_for(name) {
             let metric = rule.metric;
-            let is_listed = listed.iter().any(|objection| {
-                matches!(objection, Objection::Regressed { scenario: at, metric: of, .. }
-                    if *at == scenario.name && *of == metric)
-            });
+            let is_here = |row: &(String, Metric)| row.0 == *name && row.1 == metric;
+            let is_listed = listed
+                .iter()
+                .any(|objection| objection.row.as_ref().is_some_and(is_here));
             let Some(limit) = rule.limits.regression.filter(|_| !is_listed) else {
                 continue;
             };
             let logs = judged::ScenarioEvidence {
-                name: &scenario.name,
+                name,
                 // Sessions with another definition of the metric are not comparable.
                 stored: Some((None, Some(scenario))),
                 pairs: None,
@@ -409,12 +251,13 @@ fn outliers(policy: &Policy, run: &Run, segment: &[Run], listed: &[Objection]) -
             if distance.abs() > OUTLIER * deviation
                 && distance.abs() > OF_IMPORTANCE * limit.ln_1p()
             {
-                found.push(Objection::Outlier {
-                    scenario: scenario.name.clone(),
-                    metric,
-                    change: judged::ratio(metric, distance),
-                    deviation: deviation.exp_m1(),
-                });
+                let reason = format!(
+                    "{} at {name} is {} from the median of the ledger, whose sessions differ by {}",
+                    metric.label(),
+                    signed_percent(judged::ratio(metric, distance)),
+                    percent(deviation.exp_m1())
+                );
+                found.push(Objection::of_row(name, metric, reason));
             }
         }
     }
@@ -472,8 +315,8 @@ mod tests {
                 .is_some_and(|source| source.branch.as_deref() == Some(MAIN)),
         };
         objections(&Policy::standard(), run, accepted)
-            .iter()
-            .map(ToString::to_string)
+            .into_iter()
+            .map(|objection| objection.reason)
             .collect()
     }
 
@@ -531,6 +374,6 @@ mod tests {
         };
         let found = objections(&Policy::standard(), &run, accepted);
         assert!(!found[0].can_be_overruled(), "{found:?}");
-        assert_eq!(found[0].to_string(), "no repeat of c counts: GPU throttled");
+        assert_eq!(found[0].reason, "no repeat of c counts: GPU throttled");
     }
 }

@@ -1,7 +1,7 @@
 //! The author's analysis and explanation, added to a comparison.
 
 use super::headline::analysed_headline;
-use super::outcome::{decided, weight};
+use super::outcome::{decided, undecided_headline};
 use super::too_good;
 use super::warning::{is_about_explanation, of_explanation};
 use crate::report::comparison::{Analysis, Comparison, Verdict, Warning};
@@ -10,9 +10,9 @@ use crate::report::comparison::{Analysis, Comparison, Verdict, Warning};
 /// All other decisions stay.
 #[must_use]
 pub fn with_analysis(mut comparison: Comparison, analysis: Analysis) -> Comparison {
-    let rows = std::mem::take(&mut comparison.judgements);
-    let is_doubted = rows.iter().any(|row| row.if_believed.is_some());
-    comparison.judgements = rows.into_iter().map(too_good::believed).collect();
+    let mut rows = comparison.judgements.iter();
+    let is_doubted = rows.any(|row| row.if_believed.is_some());
+    comparison.judgements.iter_mut().for_each(too_good::believe);
     comparison
         .warnings
         .retain(|warning| !too_good::is_about(warning));
@@ -23,39 +23,31 @@ pub fn with_analysis(mut comparison: Comparison, analysis: Analysis) -> Comparis
     let Some((verdict, exit)) = decided(&comparison) else {
         return comparison;
     };
-    let open = comparison
-        .judgements
-        .iter()
-        .find(|row| weight(row, true) == Verdict::Inconclusive);
-    comparison.headline = match (open, verdict) {
-        (Some(open), Verdict::Inconclusive) => format!("{}: {}", open.metric.label(), open.reason),
+    let before = std::mem::replace(&mut comparison.verdict, verdict);
+    comparison.exit_code = exit.code();
+    let undecided = undecided_headline(&comparison);
+    comparison.headline = match undecided {
+        Some(headline) => headline,
         // Another row still decides.
-        _ if verdict == comparison.verdict => comparison.headline,
-        _ if comparison.verdict == Verdict::Report => analysed_headline(&comparison.headline),
-        _ => format!(
+        None if verdict == before => comparison.headline,
+        None if before == Verdict::Report => analysed_headline(&comparison.headline),
+        None => format!(
             "{}; the author gave a reason",
             too_good::as_a_fact(&comparison.headline)
         ),
     };
-    comparison.verdict = verdict;
-    comparison.exit_code = exit.code();
     comparison
 }
 
 /// Adds the author's explanation, which replaces the request for one and changes no verdict.
 #[must_use]
 pub fn with_explanation(mut comparison: Comparison, explanation: Analysis) -> Comparison {
-    let asked = comparison
-        .judgements
-        .iter()
-        .filter_map(|row| of_explanation(row, true));
-    let asked: Vec<Warning> = asked.collect();
+    let rows = comparison.judgements.iter();
+    let asked: Vec<Warning> = rows.filter_map(|row| of_explanation(row, true)).collect();
     comparison
         .warnings
         .retain(|warning| !is_about_explanation(warning));
     comparison.warnings.extend(asked);
-    Comparison {
-        explanation: Some(explanation),
-        ..comparison
-    }
+    comparison.explanation = Some(explanation);
+    comparison
 }

@@ -7,7 +7,7 @@ use super::history::history;
 use super::judge_all::{family, judge_all};
 use super::judged::Judged;
 use super::look::{Labels, ThisLook};
-use super::outcome::{exit_status, verdict};
+use super::outcome::{Terms, follows};
 use super::release::since_release;
 use super::rule::Policy;
 use super::shown::{distributions, identity, measurements};
@@ -45,8 +45,12 @@ pub fn compare_evidence(
     let comparability = &usable.comparability;
     let analysed = this_look.analysis.is_some();
     let rows = || judged.iter().map(|judged| &judged.judgement);
-    let verdict = verdict(comparability, rows(), analysed);
-    let exit = exit_status(verdict, rows(), analysed, policy.noise.on_inconclusive);
+    let terms = Terms {
+        analysed,
+        is_accepted: false,
+        on_inconclusive: policy.noise.on_inconclusive,
+    };
+    let (verdict, exit) = follows(&comparability.mismatches, rows(), terms);
     let several = candidate.scenarios.len() > 1 || !policy.scenarios.is_empty();
     let pairs = usable.pairs.map_or(0, |(baseline, candidate)| {
         candidate.counting_pairs(baseline)
@@ -56,12 +60,9 @@ pub fn compare_evidence(
         .stored
         .map_or(0, |(_, candidate)| candidate.counting_repeats());
     let (stored_baseline, stored_candidate) = given.stored.unwrap_or((baseline, candidate));
-    let named = |label, pair_label| {
-        if given.stored.is_some() {
-            label
-        } else {
-            pair_label
-        }
+    let (baseline_label, candidate_label) = match given.stored {
+        Some(_) => (labels.baseline, labels.candidate),
+        None => labels.pairs,
     };
     Comparison {
         schema: SCHEMA.to_owned(),
@@ -80,7 +81,7 @@ pub fn compare_evidence(
             comparability,
             &judged,
             this_look,
-            policy.noise.on_inconclusive,
+            terms.on_inconclusive,
             exit,
         )
         .into_iter()
@@ -97,8 +98,8 @@ pub fn compare_evidence(
         explanation: this_look.explanation.cloned(),
         accepted: None,
         head: None,
-        baseline: identity(named(labels.baseline, labels.pairs.0), stored_baseline),
-        candidate: identity(named(labels.candidate, labels.pairs.1), stored_candidate),
+        baseline: identity(baseline_label, stored_baseline),
+        candidate: identity(candidate_label, stored_candidate),
         ab_baseline: given.pairs.map(|(run, _)| identity(labels.pairs.0, run)),
         ab_candidate: given.pairs.map(|(_, run)| identity(labels.pairs.1, run)),
         decision: Decision {

@@ -25,11 +25,7 @@ pub(super) fn warnings(
     on_inconclusive: OnInconclusive,
     exit: ExitStatus,
 ) -> Vec<Warning> {
-    let mut warnings: Vec<Warning> = comparability
-        .findings
-        .iter()
-        .map(|finding| Warning::new(finding.code(), finding.to_string()))
-        .collect();
+    let mut warnings = comparability.warnings.clone();
     let analysed = this_look.analysis.is_some();
     let undecided = judged
         .iter()

@@ -11,6 +11,7 @@ use super::client::{Client, ClientError};
 use super::comment::{self, Account};
 use super::event::{Moment, Repository};
 use super::pull_request::{accept_line, acceptance_reason};
+use super::pulls::{self, Label, PullRequest};
 use super::sha::Sha;
 use crate::report::comparison::Acceptance;
 
@@ -19,55 +20,6 @@ const MIN_LENGTH: usize = 20;
 
 /// Maximum length of a reason in characters.
 const MAX_LENGTH: usize = 4000;
-
-/// A pull request from the API.
-#[derive(Clone, Debug, Deserialize)]
-pub struct PullRequest {
-    /// Its text.
-    pub body: Option<String>,
-    /// Its head.
-    pub head: Head,
-    /// Its base.
-    #[serde(default)]
-    pub base: Base,
-    /// Its labels.
-    #[serde(default)]
-    pub labels: Vec<Label>,
-}
-
-/// The head of a pull request.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Head {
-    /// Its commit.
-    pub sha: String,
-    /// Its branch.
-    #[serde(rename = "ref")]
-    pub branch: String,
-    /// Its repository; `None` if the fork was deleted.
-    pub repo: Option<Home>,
-}
-
-/// The base of a pull request.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct Base {
-    /// Its branch.
-    #[serde(rename = "ref", default)]
-    pub branch: String,
-}
-
-/// A repository from the API.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Home {
-    /// `owner/name`.
-    pub full_name: String,
-}
-
-/// A label from the API.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Label {
-    /// Its name.
-    pub name: String,
-}
 
 /// An event of a pull request.
 #[derive(Clone, Debug, Deserialize)]
@@ -129,11 +81,8 @@ impl Question<'_> {
     /// Queries GitHub.
     pub async fn ask(&self) -> Result<Found, ClientError> {
         let (name, number) = (self.repository.name(), self.number);
-        let pull: PullRequest = self
-            .client
-            .get(&format!("repos/{name}/pulls/{number}"), &[])
-            .await?;
-        if !pull.labels.iter().any(|label| self.is_ours(label)) {
+        let pull = pulls::numbered(self.client, self.repository, number).await?;
+        if !pull.labels.iter().any(|label| is_named(label, self.label)) {
             return Ok(Found::NotAsked);
         }
         if pull.head.sha != self.head.text() {
@@ -141,21 +90,19 @@ impl Question<'_> {
                 "the pull request has newer commits than this measurement; measure its head",
             ));
         }
-        let events: Vec<IssueEvent> = self
-            .client
-            .list(&format!("repos/{name}/issues/{number}/events"), &[])
-            .await?;
+        let path = format!("repos/{name}/issues/{number}/events");
+        let events: Vec<IssueEvent> = self.client.list(&path, &[]).await?;
         let set = match last_label(&events, self.label) {
             Ok(set) => set,
             Err(why) => return Ok(lacking(why)),
         };
         if let Some(why) = self.pushed_since(&set, &pull).await? {
-            return Ok(lacking(&why));
+            return Ok(lacking(why));
         }
         let path = format!("repos/{name}/collaborators/{}/permission", set.by);
         let permission: Permission = self.client.get(&path, &[]).await?;
         if !may_accept(&permission) {
-            return Ok(lacking(&format!(
+            return Ok(lacking(format!(
                 "{} set it without write permission (permission: `{}`); a person with write permission must set it",
                 set.by, permission.permission
             )));
@@ -174,7 +121,7 @@ impl Question<'_> {
                 })
             }
             Some(_) => lacking("the reason must have 20 to 4000 characters"),
-            None => lacking(&format!(
+            None => lacking(format!(
                 "the reason is missing: write it under the heading “perfgate accepted” in the pull request's text, or as a line \
                  “perf-accept: REASON” there or in a comment by {}",
                 set.by
@@ -182,18 +129,14 @@ impl Question<'_> {
         })
     }
 
-    fn is_ours(&self, label: &Label) -> bool {
-        is_named(label, self.label)
-    }
-
     /// Why the label may be older than the commit; `None` if it is newer.
     async fn pushed_since(
         &self,
         set: &Set,
         pull: &PullRequest,
-    ) -> Result<Option<String>, ClientError> {
+    ) -> Result<Option<&'static str>, ClientError> {
         if set.forced_since {
-            return Ok(Some(older()));
+            return Ok(Some(OLDER));
         }
         let pushed = match self.moment {
             // The event is the label event and has this commit as its head.
@@ -201,31 +144,27 @@ impl Question<'_> {
             Moment::Pushed(at) => at.clone(),
             Moment::Labelled(_) | Moment::Other => match self.last_push(pull).await {
                 Ok(Some(at)) => at,
-                Ok(None) => return Ok(Some(unknown())),
-                Err(error) if error.refusal().is_some() => return Ok(Some(unknown())),
+                Ok(None) => return Ok(Some(UNKNOWN)),
+                Err(error) if error.refusal().is_some() => return Ok(Some(UNKNOWN)),
                 Err(error) => return Err(error),
             },
         };
         Ok(match (pushed.parse::<Timestamp>(), set.at) {
             (Ok(pushed), at) if at > pushed => None,
-            (Ok(_), _) => Some(older()),
-            (Err(_no_time), _) => Some(unknown()),
+            (Ok(_), _) => Some(OLDER),
+            (Err(_no_time), _) => Some(UNKNOWN),
         })
     }
 
     /// When the head was pushed, from the push list of its repository.
     async fn last_push(&self, pull: &PullRequest) -> Result<Option<String>, ClientError> {
-        let home = pull
-            .head
-            .repo
-            .as_ref()
-            .and_then(|home| Repository::parse(&home.full_name));
-        let Some(home) = home else {
+        let home = pull.head.repo.as_ref();
+        let Some(home) = home.and_then(|home| Repository::parse(&home.full_name)) else {
             return Ok(None);
         };
         let branch = format!("refs/heads/{}", pull.head.branch);
         let query = [("ref", branch.as_str()), ("per_page", "1")];
-        let path = format!("repos/{}/activity", home.name());
+        let path = format!("repos/{home}/activity");
         let pushes: Vec<Activity> = self.client.get(&path, &query).await?;
         let newest = pushes.into_iter().next();
         Ok(newest
@@ -248,18 +187,15 @@ impl Question<'_> {
     }
 }
 
-fn lacking(why: &str) -> Found {
-    Found::Lacking(why.to_owned())
+fn lacking(why: impl Into<String>) -> Found {
+    Found::Lacking(why.into())
 }
 
-fn older() -> String {
-    "it is older than the last push; remove it and set it again for the new commit".to_owned()
-}
+/// Why a label does not count: the commit was pushed later.
+const OLDER: &str = "it is older than the last push; remove it and set it again for the new commit";
 
-fn unknown() -> String {
-    "GitHub reports no push time for the commit; remove the label and set it again in a workflow that runs on `labeled`"
-        .to_owned()
-}
+/// Why a label does not count: the commit may have been pushed later.
+const UNKNOWN: &str = "GitHub reports no push time for the commit; remove the label and set it again in a workflow that runs on `labeled`";
 
 fn is_named(label: &Label, name: &str) -> bool {
     label.name.eq_ignore_ascii_case(name)

@@ -1,7 +1,6 @@
 //! Meaning of GitHub's answers: done, wait, retry, or refused. Pure.
 
 use reqwest::header::HeaderMap;
-use serde::Deserialize;
 use serde_json::Value;
 
 /// A complete answer.
@@ -108,22 +107,16 @@ pub(super) fn meaning(answer: &Answer, limited: u32, now: u64) -> Meaning {
 
 /// GitHub's `message` with its errors for each field, or the beginning of another server's answer.
 pub(super) fn message(body: &[u8]) -> String {
-    #[derive(Deserialize)]
-    struct Error {
-        message: String,
-        #[serde(default)]
-        errors: Value,
-    }
-    match serde_json::from_slice::<Error>(body) {
-        Ok(error) => {
-            let reasons = error.errors.as_array().into_iter().flatten();
-            let reasons: Vec<String> = reasons.filter_map(reason).take(MAX_REASONS).collect();
-            match reasons.as_slice() {
-                [] => error.message,
-                reasons => format!("{}: {}", error.message, reasons.join("; ")),
-            }
-        }
-        Err(_not_githubs) => String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned(),
+    let error: Value = serde_json::from_slice(body).unwrap_or_default();
+    let Some(message) = error["message"].as_str() else {
+        return String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned();
+    };
+    let reasons = error["errors"].as_array().into_iter().flatten();
+    let reasons: Vec<String> = reasons.filter_map(reason).take(MAX_REASONS).collect();
+    if reasons.is_empty() {
+        message.to_owned()
+    } else {
+        format!("{message}: {}", reasons.join("; "))
     }
 }
 
@@ -143,16 +136,10 @@ fn reason(error: &Value) -> Option<String> {
 /// The address of the next page in a `Link` header: `<https://…?page=2>; rel="next", <…>; rel="last"`.
 pub(super) fn next_page(headers: &HeaderMap) -> Option<String> {
     let links = headers.get("link")?.to_str().ok()?;
-    let mut rest = links;
-    while let Some(begin) = rest.find('<') {
-        let end = begin + rest[begin..].find('>')?;
-        let address = &rest[begin + 1..end];
-        rest = &rest[end + 1..];
-        let parameters = &rest[..rest.find('<').unwrap_or(rest.len())];
-        let is_next = parameters
-            .split([';', ','])
-            .any(|parameter| matches!(parameter.trim(), r#"rel="next""# | "rel=next"));
-        if is_next {
+    for link in links.split('<').skip(1) {
+        let (address, parameters) = link.split_once('>')?;
+        let mut parameters = parameters.split([';', ',']).map(str::trim);
+        if parameters.any(|parameter| matches!(parameter, r#"rel="next""# | "rel=next")) {
             return Some(address.to_owned());
         }
     }

@@ -1,6 +1,7 @@
 //! The artifact of a fork's run. Its content is untrusted: perfgate reads one file from it into memory
 //! and checks everything.
 
+use std::fmt::Display;
 use std::io::{Cursor, Read as _};
 
 use serde_json::Value;
@@ -33,6 +34,11 @@ const MAX_ENTRIES: usize = 100;
 #[error("{0}")]
 pub struct Refused(String);
 
+/// Untrusted text in one line.
+fn shown(text: &impl Display) -> String {
+    sanitize::line(&text.to_string())
+}
+
 fn refuse<T>(why: impl Into<String>) -> Result<T, Refused> {
     Err(Refused(why.into()))
 }
@@ -43,10 +49,7 @@ pub fn comparison_text(archive: Vec<u8>) -> Result<Vec<u8>, Refused> {
         return refuse(format!("it {ARCHIVE}"));
     }
     let unreadable = |error: zip::result::ZipError| {
-        Refused(format!(
-            "it is not a ZIP archive: {}",
-            sanitize::line(&error.to_string())
-        ))
+        Refused(format!("it is not a ZIP archive: {}", shown(&error)))
     };
     let mut archive = ZipArchive::new(Cursor::new(archive)).map_err(unreadable)?;
     if archive.len() > MAX_ENTRIES {
@@ -61,22 +64,22 @@ pub fn comparison_text(archive: Vec<u8>) -> Result<Vec<u8>, Refused> {
     for index in 0..archive.len() {
         let file = archive.by_index_raw(index).map_err(unreadable)?;
         let entry = file.entry();
-        let shown = || sanitize::line(&String::from_utf8_lossy(entry.name_raw()));
-        let Ok(name) = std::str::from_utf8(entry.name_raw()) else {
-            return refuse(format!("the name `{}` is not valid UTF-8", shown()));
-        };
+        let name = String::from_utf8_lossy(entry.name_raw());
+        let shown = shown(&name);
+        if std::str::from_utf8(entry.name_raw()).is_err() {
+            return refuse(format!("the name `{shown}` is not valid UTF-8"));
+        }
         if entry.is_symlink() || !entry.is_file() {
-            return refuse(format!("`{}` is not a regular file", shown()));
+            return refuse(format!("`{shown}` is not a regular file"));
         }
         if entry.encrypted() {
-            return refuse(format!("`{}` is encrypted", shown()));
+            return refuse(format!("`{shown}` is encrypted"));
         }
         if name == COMPARISON {
             place = Some(index);
-        } else if !is_beside(name) {
+        } else if !is_beside(&name) {
             return refuse(format!(
-                "`{}` is not a file of a gate's output; upload only {COMPARISON}",
-                shown()
+                "`{shown}` is not a file of a gate's output; upload only {COMPARISON}"
             ));
         }
     }
@@ -86,11 +89,10 @@ pub fn comparison_text(archive: Vec<u8>) -> Result<Vec<u8>, Refused> {
     let mut text = Vec::new();
     let file = archive.by_index(place).map_err(unreadable)?;
     // The size in the archive is untrusted.
-    let read = file.take(ARTIFACT.bytes + 1).read_to_end(&mut text);
-    if let Err(error) = read {
+    if let Err(error) = file.take(ARTIFACT.bytes + 1).read_to_end(&mut text) {
         return refuse(format!(
             "{COMPARISON} cannot be unpacked: {}",
-            sanitize::line(&error.to_string())
+            shown(&error)
         ));
     }
     if text.len() as u64 > ARTIFACT.bytes {
@@ -114,17 +116,9 @@ fn is_beside(name: &str) -> bool {
 
 /// The comparison in the text: of this version, without unknown fields.
 pub fn comparison_of(text: &[u8]) -> Result<Comparison, Refused> {
-    let not_one = |error: ComparisonError| {
-        Refused(format!(
-            "{COMPARISON} {}",
-            sanitize::line(&error.to_string())
-        ))
-    };
+    let not_one = |error: ComparisonError| Refused(format!("{COMPARISON} {}", shown(&error)));
     let given: Value = json::parse(text).map_err(|error| not_one(error.into()))?;
-    if given
-        .get("accepted")
-        .is_some_and(|accepted| !accepted.is_null())
-    {
+    if !given["accepted"].is_null() {
         return refuse(format!(
             "{COMPARISON} contains an acceptance; only GitHub can confirm one"
         ));
@@ -134,7 +128,7 @@ pub fn comparison_of(text: &[u8]) -> Result<Comparison, Refused> {
     match unknown(&given, &known, "") {
         Some(path) => refuse(format!(
             "{COMPARISON} has the unknown field `{}`",
-            sanitize::line(&path)
+            shown(&path)
         )),
         None => Ok(comparison),
     }

@@ -1,8 +1,9 @@
 //! Whether a CI job judges a proposed change, and its head and target: from the variables of the service and, on GitHub,
 //! the event. The base of the change is read from the clone, because the service's value may be old.
 
-use super::payload::EventError;
-use super::payload::{End, Event, PullRequest};
+use std::path::Path;
+
+use super::payload::{End, Event, EventError, PullRequest};
 use super::sha::Sha;
 
 /// A proposed change.
@@ -182,26 +183,27 @@ impl Target {
 
 /// The change of a GitHub event; `None` without a proposed change: the main branch, a tag, a schedule. A run on another
 /// branch is published on the pull request of that branch, so it counts as a change.
-pub fn of_event(json: &[u8]) -> Result<Option<Change>, EventError> {
-    let event = Event::parse(json)?;
+pub fn of_event(path: &Path) -> Result<Option<Change>, EventError> {
+    Ok(proposed(&Event::read(path)?))
+}
+
+fn proposed(event: &Event) -> Option<Change> {
     let commit = |text: &Option<String>| text.as_deref().and_then(Sha::parse);
     if let Some(pull) = &event.pull_request {
-        return Ok(Some(of_pull_request(pull)));
+        return Some(of_pull_request(pull));
     }
     if let Some(group) = &event.merge_group {
-        return Ok(Some(Change {
+        return Some(Change {
             target: group
                 .base_ref
                 .as_deref()
                 .map_or(Target::Unknown, Target::named),
             head: commit(&group.head_sha),
             base: commit(&group.base_sha).map(Base::Exact),
-        }));
+        });
     }
-    let main = event
-        .repository
-        .as_ref()
-        .and_then(|repository| repository.default_branch.as_deref());
+    let repository = event.repository.as_ref();
+    let main = repository.and_then(|repository| repository.default_branch.as_deref());
     let change = |head| Change {
         target: main.map_or(Target::Main, Target::named),
         head,
@@ -209,28 +211,19 @@ pub fn of_event(json: &[u8]) -> Result<Option<Change>, EventError> {
     };
     if let Some(run) = &event.workflow_run {
         if let Some(pull) = run.pull_requests.first() {
-            return Ok(Some(of_pull_request(pull)));
+            return Some(of_pull_request(pull));
         }
-        let is_of_pull_request = run
-            .event
-            .as_deref()
-            .is_some_and(|name| name.starts_with("pull_request"));
-        let is_of_main = run.head_branch.as_deref() == main && !is_of_pull_request;
-        return Ok((!is_of_main).then(|| change(commit(&run.head_sha))));
+        let event = run.event.as_deref().unwrap_or_default();
+        let is_of_main = run.head_branch.as_deref() == main && !event.starts_with("pull_request");
+        return (!is_of_main).then(|| change(commit(&run.head_sha)));
     }
-    if event
-        .issue
-        .as_ref()
-        .is_some_and(|issue| issue.pull_request.is_some())
+    if let Some(issue) = &event.issue
+        && issue.pull_request.is_some()
     {
-        return Ok(Some(change(None)));
+        return Some(change(None));
     }
-    let branch = event
-        .reference
-        .as_deref()
-        .and_then(|name| name.strip_prefix("refs/heads/"));
-    let is_other = branch.is_some_and(|branch| main.is_none_or(|main| branch != main));
-    Ok(is_other.then(|| change(commit(&event.after))))
+    let branch = event.reference.as_deref()?.strip_prefix("refs/heads/")?;
+    (main != Some(branch)).then(|| change(commit(&event.after)))
 }
 
 fn of_pull_request(pull: &PullRequest) -> Change {
@@ -244,8 +237,8 @@ fn of_pull_request(pull: &PullRequest) -> Change {
 }
 
 /// The name of the main branch in a GitHub event.
-pub fn main_branch_of_event(json: &[u8]) -> Option<String> {
-    Event::parse(json).ok()?.repository?.default_branch
+pub fn main_branch_of_event(path: &Path) -> Option<String> {
+    Event::read(path).ok()?.repository?.default_branch
 }
 
 #[cfg(test)]
@@ -259,7 +252,7 @@ mod tests {
     const BASE: &str = "1111111111111111111111111111111111111111";
 
     fn of(event: &Value) -> Option<Change> {
-        of_event(event.to_string().as_bytes()).unwrap()
+        proposed(&Event::parse(event.to_string().as_bytes()).unwrap())
     }
 
     fn main() -> Target {
@@ -290,7 +283,7 @@ mod tests {
             (group.target, group.base),
             (main(), Sha::parse(BASE).map(Base::Exact))
         );
-        assert!(of_event(b"rubbish").is_err());
+        assert!(Event::parse(b"rubbish").is_err());
     }
 
     #[test]
@@ -378,8 +371,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_event_panics(text in "(\\{|\\}|\"ref\"|\"pull_request\"|\"base\"|:|,|null|\"x\"|\\[|\\]|\\PC){0,40}") {
-            let _ = of_event(text.as_bytes());
-            let _ = main_branch_of_event(text.as_bytes());
+            let _ = Event::parse(text.as_bytes()).map(|event| proposed(&event));
         }
     }
 }

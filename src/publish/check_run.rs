@@ -17,9 +17,6 @@ const MAX_LENGTH: usize = 65_535;
 /// GitHub's limit of annotations per request.
 const PER_REQUEST: usize = 50;
 
-/// Maximum attempts to create it.
-const ATTEMPTS: u32 = 3;
-
 /// Content of a check run.
 #[derive(Clone, Debug)]
 pub struct CheckRun<'a> {
@@ -98,7 +95,7 @@ impl CheckRun<'_> {
 
     /// Writes it.
     pub async fn put(&self, client: &Client, repository: &Repository) -> Result<(), ClientError> {
-        let path = format!("repos/{}/check-runs", repository.name());
+        let path = format!("repos/{repository}/check-runs");
         let mut parts = self.annotations.chunks(PER_REQUEST);
         let mut body = json!({
             "name": self.name,
@@ -111,28 +108,13 @@ impl CheckRun<'_> {
         if let Some(address) = self.address.filter(|address| is_web_address(address)) {
             body["details_url"] = json!(address);
         }
-        let mut attempt = 0;
-        let id = loop {
-            let error = match client.create::<Found>(&path, body.clone()).await {
-                Ok(created) => break created.id,
-                Err(error) => error,
-            };
-            if !error.is_unclear() || attempt + 1 == ATTEMPTS {
-                return Err(error);
-            }
-            client.pause(&error, attempt).await?;
-            attempt += 1;
-            if let Some(id) = self.find(client, repository).await? {
-                break id;
-            }
-        };
+        let find = async || self.find(client, repository).await;
+        let Found { id, .. } = client.create(&path, body, find).await?;
         // Later requests append annotations.
         for part in parts {
             let path = format!("{path}/{id}");
             let body = json!({"output": self.output(part)});
-            client
-                .change::<IgnoredAny>(Method::PATCH, &path, body)
-                .await?;
+            let _run: IgnoredAny = client.change(Method::PATCH, &path, body).await?;
         }
         Ok(())
     }
@@ -142,18 +124,11 @@ impl CheckRun<'_> {
         &self,
         client: &Client,
         repository: &Repository,
-    ) -> Result<Option<u64>, ClientError> {
-        let path = format!(
-            "repos/{}/commits/{}/check-runs",
-            repository.name(),
-            self.head.text()
-        );
+    ) -> Result<Option<Found>, ClientError> {
+        let path = format!("repos/{repository}/commits/{}/check-runs", self.head);
         let query = [("check_name", self.name), ("per_page", "100")];
         let listed: Listed = client.get(&path, &query).await?;
-        let own = listed
-            .check_runs
-            .iter()
-            .find(|run| run.external_id.as_deref() == Some(&self.external_id));
-        Ok(own.map(|run| run.id))
+        let is_own = |run: &Found| run.external_id.as_deref() == Some(&self.external_id);
+        Ok(listed.check_runs.into_iter().find(is_own))
     }
 }

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url, redirect};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -24,6 +24,9 @@ const MAX_PAGES: u32 = 100;
 
 /// Maximum attempts of an idempotent request.
 const ATTEMPTS: u32 = 4;
+
+/// Maximum attempts to create an object.
+const CREATE_ATTEMPTS: u32 = 3;
 
 /// Time limits for GitHub.
 #[derive(Clone, Copy, Debug)]
@@ -64,29 +67,13 @@ pub enum ClientError {
         /// The kind of refusal.
         refusal: Refusal,
     },
-    /// GitHub requests a wait beyond the time limit.
-    #[error(
-        "{request}: {why}: requires a wait of {asked} s, but {left} s of the {most} s for publishing are left (`--publish-timeout`)"
-    )]
-    Limited {
+    /// Publishing exceeds its time limit, or would after the wait that GitHub requests.
+    #[error("{request}: {why} (`--publish-timeout`)")]
+    Late {
         /// Method and path.
         request: String,
-        /// Why to wait.
+        /// What exceeds the limit.
         why: String,
-        /// Seconds to wait.
-        asked: u64,
-        /// Seconds left.
-        left: u64,
-        /// Time limit in seconds.
-        most: u64,
-    },
-    /// The time limit of publishing is exceeded.
-    #[error("{request}: publishing exceeds its time limit of {most} s (`--publish-timeout`)")]
-    Over {
-        /// Method and path.
-        request: String,
-        /// Time limit in seconds.
-        most: u64,
     },
     /// No answer, an invalid answer, or a server failure: the request may have had its effect.
     #[error("{request}: {what}")]
@@ -109,13 +96,10 @@ pub enum ClientError {
 impl ClientError {
     /// The kind of refusal, if it was one.
     pub fn refusal(&self) -> Option<Refusal> {
-        match self {
-            Self::Refused { refusal, .. } => Some(*refusal),
-            Self::Setup(_)
-            | Self::Limited { .. }
-            | Self::Over { .. }
-            | Self::Unclear { .. }
-            | Self::Odd { .. } => None,
+        if let Self::Refused { refusal, .. } = self {
+            Some(*refusal)
+        } else {
+            None
         }
     }
 
@@ -125,7 +109,7 @@ impl ClientError {
     }
 
     /// Whether the request may have had its effect.
-    pub fn is_unclear(&self) -> bool {
+    fn is_unclear(&self) -> bool {
         matches!(self, Self::Unclear { .. } | Self::Odd { .. })
     }
 }
@@ -164,7 +148,6 @@ impl Client {
         patience: Patience,
         on_wait: fn(&str),
     ) -> Result<Self, ClientError> {
-        let setup = |what: String| ClientError::Setup(what);
         let api = api.trim_end_matches('/');
         let url = Url::parse(&format!("{api}/"))
             .ok()
@@ -172,11 +155,11 @@ impl Client {
             .filter(|url| url.username().is_empty() && url.password().is_none())
             .filter(|url| url.query().is_none() && url.fragment().is_none());
         let url = url.ok_or_else(|| {
-            setup(format!(
-                "`{api}` is not an address of GitHub's API (GITHUB_API_URL)"
-            ))
+            let what = "is not an address of GitHub's API (GITHUB_API_URL)";
+            ClientError::Setup(format!("`{api}` {what}"))
         })?;
         let client = http::builder(url.as_str())
+            .user_agent(concat!("perfgate/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers(token)?)
             .timeout(patience.request)
             .connect_timeout(patience.request)
@@ -192,7 +175,7 @@ impl Client {
                 }
             }))
             .build()
-            .map_err(|error| setup(http::in_words(&error)))?;
+            .map_err(|error| ClientError::Setup(http::in_words(&error)))?;
         Ok(Self {
             http: client,
             api: url,
@@ -212,12 +195,12 @@ impl Client {
         self.slept.set(Duration::ZERO);
     }
 
-    /// The time left, in seconds.
-    fn left(&self) -> f64 {
+    /// The time left.
+    fn left(&self) -> Duration {
         let began = self.began.get().unwrap_or_else(Instant::now);
         let busy = began.elapsed().saturating_sub(self.slept.get());
-        let used = busy.as_secs_f64() + Duration::from_secs(self.waited.get()).as_secs_f64();
-        (Duration::from_secs(self.patience.most).as_secs_f64() - used).max(0.0)
+        let used = busy + Duration::from_secs(self.waited.get());
+        Duration::from_secs(self.patience.most).saturating_sub(used)
     }
 
     /// Sends a GraphQL query to the endpoint.
@@ -232,13 +215,12 @@ impl Client {
             .ok_or_else(|| {
                 ClientError::Setup(format!("`{endpoint}` is not on the server of GitHub's API"))
             })?;
+        let body = serde_json::json!({"query": query});
         let request = Request {
-            body: Some(serde_json::json!({"query": query})),
-            writes: false,
-            ..Request::new(Method::POST, address)
+            is_write: false,
+            ..Request::write(Method::POST, address, body)
         };
-        let answer = self.once(&request).await?;
-        request.parse(&answer)
+        request.parse(&self.once(&request).await?)
     }
 
     /// Gets one object.
@@ -247,9 +229,8 @@ impl Client {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<T, ClientError> {
-        let request = Request::new(Method::GET, with_query(self.address(path)?, query));
-        let answer = self.repeated(&request).await?;
-        request.parse(&answer)
+        let request = Request::get(with_query(self.address(path)?, query));
+        request.parse(&self.repeated(&request).await?)
     }
 
     /// Gets all pages of a list, each element as `T`.
@@ -262,7 +243,7 @@ impl Client {
         let mut address = with_query(address, &[("per_page", "100")]);
         let mut all = Vec::new();
         for _page in 0..MAX_PAGES {
-            let request = Request::new(Method::GET, address.clone());
+            let request = Request::get(address.clone());
             let answer = self.repeated(&request).await?;
             all.extend(request.parse::<Vec<T>>(&answer)?);
             let Some(next) = answer::next_page(&answer.headers) else {
@@ -274,8 +255,7 @@ impl Client {
                 .filter(|next| is_same_server(next, &self.api))
                 .ok_or_else(|| request.odd("its next page is on another server"))?;
         }
-        let request = Request::new(Method::GET, address);
-        Err(request.odd("it has more than 100 pages"))
+        Err(Request::get(address).odd("it has more than 100 pages"))
     }
 
     /// Sends an idempotent change.
@@ -285,30 +265,36 @@ impl Client {
         path: &str,
         body: Value,
     ) -> Result<T, ClientError> {
-        let request = Request {
-            body: Some(body),
-            ..Request::new(method, self.address(path)?)
-        };
-        let answer = self.repeated(&request).await?;
-        request.parse(&answer)
+        let request = Request::write(method, self.address(path)?, body);
+        request.parse(&self.repeated(&request).await?)
     }
 
-    /// Creates an object once. After an error with [`ClientError::is_unclear`], check whether it exists before a retry.
+    /// Creates an object once: after an unclear answer, `find` finds it if it exists, before the next attempt.
     pub async fn create<T: DeserializeOwned>(
         &self,
         path: &str,
         body: Value,
+        find: impl AsyncFn() -> Result<Option<T>, ClientError>,
     ) -> Result<T, ClientError> {
-        let request = Request {
-            body: Some(body),
-            ..Request::new(Method::POST, self.address(path)?)
-        };
-        let answer = self.once(&request).await?;
-        request.parse(&answer)
+        let request = Request::write(Method::POST, self.address(path)?, body);
+        let mut attempt = 0;
+        loop {
+            let answer = self.once(&request).await;
+            match answer.and_then(|answer| request.parse(&answer)) {
+                Err(error) if error.is_unclear() && attempt + 1 < CREATE_ATTEMPTS => {
+                    self.pause(&error, attempt).await?;
+                    if let Some(found) = find().await? {
+                        return Ok(found);
+                    }
+                    attempt += 1;
+                }
+                created => return created,
+            }
+        }
     }
 
-    /// Waits before a retry of a create.
-    pub async fn pause(&self, error: &ClientError, attempt: u32) -> Result<(), ClientError> {
+    /// Waits before a retry.
+    async fn pause(&self, error: &ClientError, attempt: u32) -> Result<(), ClientError> {
         let ClientError::Unclear { request, what } = error else {
             return Ok(());
         };
@@ -340,29 +326,26 @@ impl Client {
     async fn once(&self, request: &Request) -> Result<Answer, ClientError> {
         let mut limited = 0;
         loop {
-            if request.writes && self.wrote.replace(true) {
+            if request.is_write && self.wrote.replace(true) {
                 self.sleep(self.patience.second).await;
             }
             let answer = self.send(request).await?;
             let message = answer::message(&answer.body);
+            let status = answer.status;
             match answer::meaning(&answer, limited, clock::unix_time().as_secs()) {
                 Meaning::Done => return Ok(answer),
                 Meaning::Wait(seconds) => {
-                    self.wait(
-                        seconds,
-                        &format!("HTTP {}: {message}", answer.status),
-                        &request.name(),
-                    )
-                    .await?;
+                    let why = format!("HTTP {status}: {message}");
+                    self.wait(seconds, &why, &request.name()).await?;
                     limited += 1;
                 }
                 Meaning::Unclear => {
-                    return Err(request.unclear(format!("HTTP {}: {message}", answer.status)));
+                    return Err(request.unclear(format!("HTTP {status}: {message}")));
                 }
                 Meaning::Refused(refusal) => {
                     return Err(ClientError::Refused {
                         request: request.name(),
-                        status: answer.status,
+                        status,
                         message,
                         refusal,
                     });
@@ -382,13 +365,16 @@ impl Client {
                 .body(secret::masked_json(&body.to_string()));
         }
         let left = self.left();
-        if left <= 0.0 {
-            return Err(ClientError::Over {
+        if left.is_zero() {
+            return Err(ClientError::Late {
                 request: request.name(),
-                most: self.patience.most,
+                why: format!(
+                    "publishing exceeds its time limit of {} s",
+                    self.patience.most
+                ),
             });
         }
-        let builder = builder.timeout(self.patience.request.min(Duration::from_secs_f64(left)));
+        let builder = builder.timeout(self.patience.request.min(left));
         let mut response = builder.send().await.map_err(unclear)?;
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unclear)? {
@@ -405,15 +391,15 @@ impl Client {
     }
 
     async fn wait(&self, seconds: u64, why: &str, request: &str) -> Result<(), ClientError> {
-        let most = self.patience.most;
         let left = self.left();
-        if Duration::from_secs(seconds).as_secs_f64() > left {
-            return Err(ClientError::Limited {
+        if Duration::from_secs(seconds) > left {
+            return Err(ClientError::Late {
                 request: request.to_owned(),
-                why: why.to_owned(),
-                asked: seconds,
-                left: Duration::from_secs_f64(left).as_secs(),
-                most,
+                why: format!(
+                    "{why}: requires a wait of {seconds} s, but {} s of the {} s for publishing are left",
+                    left.as_secs(),
+                    self.patience.most
+                ),
             });
         }
         (self.on_wait)(&format!("waiting {seconds} s for GitHub: {request}: {why}"));
@@ -437,16 +423,25 @@ struct Request {
     address: Url,
     body: Option<Value>,
     /// Whether it changes data on GitHub.
-    writes: bool,
+    is_write: bool,
 }
 
 impl Request {
-    fn new(method: Method, address: Url) -> Self {
+    fn get(address: Url) -> Self {
         Self {
-            writes: method != Method::GET,
-            method,
+            method: Method::GET,
             address,
             body: None,
+            is_write: false,
+        }
+    }
+
+    fn write(method: Method, address: Url, body: Value) -> Self {
+        Self {
+            method,
+            address,
+            body: Some(body),
+            is_write: true,
         }
     }
 
@@ -501,11 +496,7 @@ fn headers(token: &str) -> Result<HeaderMap, ClientError> {
         (AUTHORIZATION, bearer),
         (ACCEPT, fixed("application/vnd.github+json")),
         (
-            USER_AGENT,
-            fixed(concat!("perfgate/", env!("CARGO_PKG_VERSION"))),
-        ),
-        (
-            reqwest::header::HeaderName::from_static("x-github-api-version"),
+            HeaderName::from_static("x-github-api-version"),
             fixed(API_VERSION),
         ),
     ]))

@@ -20,9 +20,6 @@ const SHORT: usize = 20_000;
 /// Default author of perfgate's comments: the owner of a workflow's own token.
 pub const DEFAULT_AUTHOR: &str = "github-actions[bot]";
 
-/// Maximum attempts to create it.
-const ATTEMPTS: u32 = 3;
-
 /// A comment from the API.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Comment {
@@ -63,8 +60,7 @@ impl Marker {
         let RunId { run, attempt } = self.run;
         format!(
             "<!-- perfgate:v1 key={} head={} run={run}.{attempt} -->",
-            self.key,
-            self.head.text()
+            self.key, self.head
         )
     }
 
@@ -81,11 +77,8 @@ fn marked(body: &str) -> Option<&str> {
 }
 
 fn field<'a>(fields: &'a str, name: &str) -> Option<&'a str> {
-    let pairs = fields.split(' ').filter_map(|field| field.split_once('='));
-    pairs
-        .into_iter()
-        .find(|(key, _)| *key == name)
-        .map(|(_, value)| value)
+    let mut pairs = fields.split(' ').filter_map(|field| field.split_once('='));
+    pairs.find_map(|(key, value)| (key == name).then_some(value))
 }
 
 /// Head and run of an earlier comment.
@@ -154,6 +147,107 @@ pub enum Put {
     Newer(u64),
 }
 
+/// The comments of perfgate on one pull request.
+#[derive(Clone, Copy, Debug)]
+pub struct Thread<'a> {
+    /// The API.
+    pub client: &'a Client,
+    /// The repository of the pull request.
+    pub repository: &'a Repository,
+    /// The pull request.
+    pub number: u64,
+    /// The author of perfgate's comments.
+    pub author: &'a str,
+}
+
+impl Thread<'_> {
+    /// Creates or edits the comment. Also returns errors of the cleanup of duplicates.
+    pub async fn put(&self, wanted: &Wanted<'_>) -> Result<(Put, Vec<ClientError>), ClientError> {
+        let comments = all(self.client, self.repository, self.number).await?;
+        let own = own(&comments, &wanted.marker, self.author);
+        let newest = comments.iter().map(|comment| comment.id).max().unwrap_or(0);
+        let Some((oldest, surplus)) = own.split_first() else {
+            if !wanted.create {
+                return Ok((Put::NotWanted, Vec::new()));
+            }
+            return Ok((self.create(wanted, newest).await?, Vec::new()));
+        };
+        let before = oldest.body.as_deref().unwrap_or_default();
+        let is_newer = written_for(before).filter(|(head, run)| {
+            *head != wanted.marker.head.text()
+                && *run > wanted.marker.run
+                && wanted.marker.run.run > 0
+        });
+        let put = if let Some((_, run)) = is_newer {
+            Put::Newer(run.run)
+        } else {
+            let edit = async |longest| self.edit(oldest, &wanted.body(before, longest)).await;
+            match within_limit(edit).await {
+                // It was deleted after the list was read.
+                Err(error) if error.refusal() == Some(Refusal::Absent) => {
+                    self.create(wanted, newest).await?
+                }
+                edited => written(edited?),
+            }
+        };
+        // Last, so that a failure here does not affect the verdict.
+        let mut untidied = Vec::new();
+        for other in surplus {
+            match self.fold_away(wanted, oldest, other).await {
+                Err(error) if error.refusal() == Some(Refusal::Absent) => {}
+                folded => untidied.extend(folded.err()),
+            }
+        }
+        Ok((put, untidied))
+    }
+
+    /// Creates it once: after an unclear answer, the list shows whether it exists. `newest` is the largest earlier comment
+    /// number.
+    async fn create(&self, wanted: &Wanted<'_>, newest: u64) -> Result<Put, ClientError> {
+        let line = wanted.marker.line();
+        let is_new = |comment: &&Comment| {
+            let body = comment.body.as_deref();
+            comment.id > newest && body.is_some_and(|body| body.starts_with(&line))
+        };
+        let find = async || {
+            let comments = all(self.client, self.repository, self.number).await?;
+            let mut own = own(&comments, &wanted.marker, self.author).into_iter();
+            // The author may have an unexpected name; the marker line is unique to this run.
+            let found = own.find(is_new).or_else(|| comments.iter().find(is_new));
+            Ok(found.cloned())
+        };
+        let path = path(self.repository, self.number);
+        let create = async |longest| {
+            let body = json!({"body": wanted.body("", longest)});
+            self.client.create(&path, body, find).await
+        };
+        within_limit(create).await.map(written)
+    }
+
+    async fn edit(&self, comment: &Comment, body: &str) -> Result<Comment, ClientError> {
+        let path = format!("repos/{}/issues/comments/{}", self.repository, comment.id);
+        let body = json!({"body": body});
+        self.client.change(Method::PATCH, &path, body).await
+    }
+
+    /// Replaces a duplicate comment by one line; deleting it would hide it.
+    async fn fold_away(
+        &self,
+        wanted: &Wanted<'_>,
+        kept: &Comment,
+        surplus: &Comment,
+    ) -> Result<(), ClientError> {
+        let line = format!(
+            "<!-- perfgate:v1 key={} -->\nperfgate's result is in [its first comment]({}).\n",
+            wanted.marker.key, kept.html_url
+        );
+        if surplus.body.as_deref().map(str::trim) == Some(line.trim()) {
+            return Ok(());
+        }
+        self.edit(surplus, &line).await.map(drop)
+    }
+}
+
 /// The comments on a pull request, all pages.
 pub async fn all(
     client: &Client,
@@ -164,63 +258,17 @@ pub async fn all(
 }
 
 fn path(repository: &Repository, number: u64) -> String {
-    format!("repos/{}/issues/{number}/comments", repository.name())
+    format!("repos/{repository}/issues/{number}/comments")
 }
 
-/// Creates or edits the comment. Also returns errors of the cleanup of duplicates.
-pub async fn put(
-    client: &Client,
-    repository: &Repository,
-    number: u64,
-    author: &str,
-    wanted: &Wanted<'_>,
-) -> Result<(Put, Vec<ClientError>), ClientError> {
-    let comments = all(client, repository, number).await?;
-    let own = own(&comments, &wanted.marker, author);
-    let newest = comments.iter().map(|comment| comment.id).max();
-    let place = Place {
-        client,
-        repository,
-        number,
-    };
-    let Some((oldest, surplus)) = own.split_first() else {
-        if !wanted.create {
-            return Ok((Put::NotWanted, Vec::new()));
-        }
-        let put = create(&place, author, wanted, newest.unwrap_or(0)).await?;
-        return Ok((put, Vec::new()));
-    };
-    let before = oldest.body.as_deref().unwrap_or_default();
-    let is_newer = written_for(before).filter(|(head, run)| {
-        *head != wanted.marker.head.text() && *run > wanted.marker.run && wanted.marker.run.run > 0
-    });
-    let put = if let Some((_, run)) = is_newer {
-        Put::Newer(run.run)
-    } else {
-        let whole = wanted.body(before, MAX_LENGTH);
-        let edited = match edit(client, repository, oldest, &whole).await {
-            Err(error) if error.refusal() == Some(Refusal::TooLong) => {
-                edit(client, repository, oldest, &wanted.body(before, SHORT)).await
-            }
-            other => other,
-        };
-        match edited {
-            // It was deleted after the list was read.
-            Err(error) if error.refusal() == Some(Refusal::Absent) => {
-                create(&place, author, wanted, newest.unwrap_or(0)).await?
-            }
-            edited => written(edited?),
-        }
-    };
-    // Last, so that a failure here does not affect the verdict.
-    let mut untidied = Vec::new();
-    for other in surplus {
-        match fold_away(client, repository, wanted, oldest, other).await {
-            Err(error) if error.refusal() == Some(Refusal::Absent) => {}
-            folded => untidied.extend(folded.err()),
-        }
+/// Sends a shorter text if GitHub finds the longest one too long.
+async fn within_limit(
+    send: impl AsyncFn(usize) -> Result<Comment, ClientError>,
+) -> Result<Comment, ClientError> {
+    match send(MAX_LENGTH).await {
+        Err(error) if error.refusal() == Some(Refusal::TooLong) => send(SHORT).await,
+        sent => sent,
     }
-    Ok((put, untidied))
 }
 
 /// Our comments with the marker at their beginning, oldest first.
@@ -231,105 +279,17 @@ fn own<'a>(comments: &'a [Comment], marker: &Marker, author: &str) -> Vec<&'a Co
             user.login.eq_ignore_ascii_case(author)
                 && (!author.ends_with("[bot]") || user.kind == "Bot")
         });
-        by_us
-            && comment
-                .body
-                .as_deref()
-                .is_some_and(|body| marker.is_on(body))
+        let body = comment.body.as_deref();
+        by_us && body.is_some_and(|body| marker.is_on(body))
     };
     let mut own: Vec<&Comment> = comments.iter().filter(is_own).collect();
     own.sort_by_key(|comment| comment.id);
     own
 }
 
-struct Place<'a> {
-    client: &'a Client,
-    repository: &'a Repository,
-    number: u64,
-}
-
-/// Creates it once: after an unclear answer, the list shows whether it exists. `newest` is the largest earlier comment
-/// number.
-async fn create(
-    place: &Place<'_>,
-    author: &str,
-    wanted: &Wanted<'_>,
-    newest: u64,
-) -> Result<Put, ClientError> {
-    let Place {
-        client,
-        repository,
-        number,
-    } = *place;
-    let mut longest = MAX_LENGTH;
-    let mut attempt = 0;
-    loop {
-        let body = json!({"body": wanted.body("", longest)});
-        let error = match client.create(&path(repository, number), body).await {
-            Ok(comment) => return Ok(written(comment)),
-            Err(error) => error,
-        };
-        if error.refusal() == Some(Refusal::TooLong) && longest > SHORT {
-            longest = SHORT;
-            continue;
-        }
-        if !error.is_unclear() || attempt + 1 == ATTEMPTS {
-            return Err(error);
-        }
-        client.pause(&error, attempt).await?;
-        attempt += 1;
-        let comments = all(client, repository, number).await?;
-        let line = wanted.marker.line();
-        let is_new = |comment: &&Comment| {
-            comment.id > newest
-                && comment
-                    .body
-                    .as_deref()
-                    .is_some_and(|body| body.starts_with(&line))
-        };
-        let found = own(&comments, &wanted.marker, author)
-            .into_iter()
-            .find(is_new);
-        // The author may have an unexpected name; the marker line is unique to this run.
-        if let Some(comment) = found.or_else(|| comments.iter().find(is_new)) {
-            return Ok(written(comment.clone()));
-        }
-    }
-}
-
 fn written(comment: Comment) -> Put {
     let author = comment.user.map(|user| user.login).unwrap_or_default();
     Put::Written(comment.html_url, author)
-}
-
-async fn edit(
-    client: &Client,
-    repository: &Repository,
-    comment: &Comment,
-    body: &str,
-) -> Result<Comment, ClientError> {
-    let path = format!("repos/{}/issues/comments/{}", repository.name(), comment.id);
-    client
-        .change(Method::PATCH, &path, json!({"body": body}))
-        .await
-}
-
-/// Replaces a duplicate comment by one line; deleting it would hide it.
-async fn fold_away(
-    client: &Client,
-    repository: &Repository,
-    wanted: &Wanted<'_>,
-    kept: &Comment,
-    surplus: &Comment,
-) -> Result<(), ClientError> {
-    let line = format!(
-        "<!-- perfgate:v1 key={} -->\nperfgate's result is in [its first comment]({}).\n",
-        wanted.marker.key, kept.html_url
-    );
-    if surplus.body.as_deref().map(str::trim) == Some(line.trim()) {
-        return Ok(());
-    }
-    edit(client, repository, surplus, &line).await.map(drop)
 }
 
 #[cfg(test)]

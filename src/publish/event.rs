@@ -1,6 +1,8 @@
 //! The commit and pull request of a GitHub Actions step. The event's file contains untrusted text of the pull request's
 //! author; only numbers, commits and names in strict forms are read from it.
 
+use std::fmt;
+
 use super::payload::{End, Event, EventError, PullRequest, WorkflowRun};
 use super::sha::Sha;
 
@@ -38,15 +40,14 @@ impl Repository {
     }
 }
 
-impl Occasion {
-    /// Nothing known; the pull request has the rest.
-    pub fn unknown() -> Self {
-        of_commit(None)
+impl fmt::Display for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
 /// The pull request, as far as the event contains it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Pull {
     /// This one.
     Known(u64),
@@ -55,6 +56,7 @@ pub enum Pull {
     /// The one for this branch of a fork; requires a query.
     OfBranch(Branch),
     /// None: only the status is published.
+    #[default]
     None,
 }
 
@@ -68,13 +70,14 @@ pub struct Branch {
 }
 
 /// What the event contains about the pull request's head.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Moment {
     /// Pushed at or before that time (RFC 3339).
     Pushed(String),
     /// This label was set while the commit was the head.
     Labelled(String),
     /// Unknown.
+    #[default]
     Other,
 }
 
@@ -87,8 +90,8 @@ pub struct RunId {
     pub attempt: u64,
 }
 
-/// Where to publish.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Where to publish; the default is unknown, and the pull request has the rest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Occasion {
     /// The commit for the status: the head of the pull request, never the checked-out merge commit. `None` if the event does
     /// not contain it and the pull request must be queried.
@@ -148,11 +151,7 @@ pub fn occasion(
             })
         }
         "workflow_dispatch" => Ok(Occasion {
-            pull: if commit.is_some() {
-                Pull::OfHead
-            } else {
-                Pull::None
-            },
+            pull: commit.as_ref().map_or(Pull::None, |_| Pull::OfHead),
             ..of_commit(commit)
         }),
         "issue_comment" | "issues" => {
@@ -186,11 +185,7 @@ fn branch_of(end: Option<&End>) -> Option<String> {
 fn of_commit(head: Option<Sha>) -> Occasion {
     Occasion {
         head,
-        pull: Pull::None,
-        base: None,
-        from_fork: false,
-        moment: Moment::Other,
-        measured_by: None,
+        ..Occasion::default()
     }
 }
 

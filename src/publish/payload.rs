@@ -1,13 +1,19 @@
 //! The JSON of a GitHub event: the keys that perfgate reads.
 
+use std::path::Path;
+
 use serde::Deserialize;
 
 use super::sha::Sha;
-use crate::json;
+use crate::files::{self, FileError};
+use crate::{json, limits};
 
 /// Why an event is not usable.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, thiserror::Error)]
 pub enum EventError {
+    /// The file.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The text.
     #[error("the event is not a valid GitHub event: {0}")]
     Json(String),
@@ -44,6 +50,7 @@ pub(super) struct Label {
 #[derive(Deserialize)]
 pub(super) struct PullRequest {
     pub(super) number: Option<u64>,
+    pub(super) body: Option<String>,
     pub(super) updated_at: Option<String>,
     pub(super) head: Option<End>,
     pub(super) base: Option<End>,
@@ -97,6 +104,11 @@ pub(super) struct WorkflowRun {
 }
 
 impl Event {
+    /// The event of a file (`$GITHUB_EVENT_PATH`).
+    pub(super) fn read(path: &Path) -> Result<Self, EventError> {
+        Self::parse(&files::read_within(path, limits::EVENT)?)
+    }
+
     pub(super) fn parse(text: &[u8]) -> Result<Self, EventError> {
         json::parse(text).map_err(|error| EventError::Json(error.to_string()))
     }

@@ -2,16 +2,7 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
-
-use crate::files::{self, FileError};
-use crate::{json, limits};
-
-/// The heading of an analysis report, in any case and at any level.
-const ANALYSIS: &str = "perfgate analysis";
-
-/// The heading of an explanation.
-const EXPLANATION: &str = "perfgate explanation";
+use super::payload::{Event, EventError};
 
 /// The heading of the reason for accepting a regression.
 const ACCEPTED: &str = "perfgate accepted";
@@ -19,46 +10,14 @@ const ACCEPTED: &str = "perfgate accepted";
 /// Beginning of a line with such a reason.
 const ACCEPT: &str = "perf-accept:";
 
-/// The parts of an event that are read.
-#[derive(Deserialize)]
-struct Event {
-    pull_request: Option<PullRequest>,
-}
-
-#[derive(Deserialize)]
-struct PullRequest {
-    body: Option<String>,
-}
-
-/// Why an event cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum EventError {
-    /// The file.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// Its text.
-    #[error("the event is not a valid GitHub event: {0}")]
-    Json(#[from] serde_json::Error),
-}
-
 /// The text of the pull request in an event file (`$GITHUB_EVENT_PATH`); `None` for other events and if the text is
 /// empty.
 pub fn text_of_event(path: &Path) -> Result<Option<String>, EventError> {
-    let event: Event = json::parse(&files::read_within(path, limits::EVENT)?)?;
+    let event = Event::read(path)?;
     Ok(event
         .pull_request
         .and_then(|pull_request| pull_request.body)
         .filter(|body| !body.trim().is_empty()))
-}
-
-/// The section `perfgate analysis`; `None` if it is missing or empty.
-pub fn analysis_section(text: &str) -> Option<String> {
-    section(text, ANALYSIS)
-}
-
-/// The section `perfgate explanation`.
-pub fn explanation_section(text: &str) -> Option<String> {
-    section(text, EXPLANATION)
 }
 
 /// The reason to accept a regression: the section `perfgate accepted`, or else the last line `perf-accept: REASON` outside
@@ -70,56 +29,42 @@ pub fn acceptance_reason(text: &str) -> Option<String> {
 /// The reason in the last line `perf-accept: REASON`.
 pub fn accept_line(text: &str) -> Option<String> {
     let text = without_comments(text);
+    let reason = |(line, in_code): (&str, bool)| {
+        let (begin, reason) = line.trim().split_at_checked(ACCEPT.len())?;
+        let is_one = !in_code && begin.eq_ignore_ascii_case(ACCEPT);
+        is_one.then(|| reason.trim().to_owned())
+    };
+    let last = lines(&text).filter_map(reason).last();
+    last.filter(|reason| !reason.is_empty())
+}
+
+/// The lines of a text, each with whether it is of a code block.
+fn lines(text: &str) -> impl Iterator<Item = (&str, bool)> {
     let mut fence: Option<&str> = None;
-    let mut reason = None;
-    for line in text.lines().map(str::trim) {
-        if let Some(open) = fence {
-            if line.starts_with(open) {
-                fence = None;
-            }
-        } else if let Some(mark) = fence_mark(line) {
-            fence = Some(mark);
-        } else if let Some(begin) = line.get(..ACCEPT.len())
-            && begin.eq_ignore_ascii_case(ACCEPT)
-        {
-            reason = Some(line[ACCEPT.len()..].trim().to_owned());
-        }
-    }
-    reason.filter(|reason| !reason.is_empty())
+    text.lines().map(move |line| {
+        let begins_with = |mark: &&str| line.trim().starts_with(mark);
+        let was_open = fence.is_some();
+        fence = match fence {
+            Some(open) => Some(open).filter(|open| !begins_with(open)),
+            None => ["```", "~~~"].into_iter().find(begins_with),
+        };
+        (line, was_open || fence.is_some())
+    })
 }
 
-fn fence_mark(line: &str) -> Option<&'static str> {
-    ["```", "~~~"]
-        .into_iter()
-        .find(|mark| line.starts_with(mark))
-}
-
-/// The section of a heading, up to the next heading of the same or a higher level, without HTML comments (from
+/// The section of a heading, in any case and at any level, up to the next heading of the same or a higher level, without HTML comments (from
 /// templates).
-fn section(text: &str, wanted: &str) -> Option<String> {
+pub fn section(text: &str, wanted: &str) -> Option<String> {
     let mut section: Option<(usize, Vec<&str>)> = None;
-    let mut fence: Option<&str> = None;
-    for line in text.lines() {
-        let trimmed = line.trim();
-        if let Some(open) = fence {
-            if trimmed.starts_with(open) {
-                fence = None;
+    for (line, in_code) in lines(text) {
+        let heading = heading(line.trim()).filter(|_| !in_code);
+        match (&mut section, heading) {
+            (Some((within, _)), Some((level, _))) if level <= *within => break,
+            (Some((_, lines)), _) => lines.push(line),
+            (None, Some((level, title))) if title.eq_ignore_ascii_case(wanted) => {
+                section = Some((level, Vec::new()));
             }
-        } else if let Some(mark) = fence_mark(trimmed) {
-            fence = Some(mark);
-        } else if let Some((level, title)) = heading(trimmed) {
-            if section.as_ref().is_some_and(|(within, _)| level <= *within) {
-                break;
-            }
-            if section.is_none() {
-                if title.eq_ignore_ascii_case(wanted) {
-                    section = Some((level, Vec::new()));
-                }
-                continue;
-            }
-        }
-        if let Some((_, lines)) = &mut section {
-            lines.push(line);
+            (None, _) => {}
         }
     }
     let (_, lines) = section?;
@@ -133,16 +78,8 @@ fn heading(line: &str) -> Option<(usize, &str)> {
     let title = line.trim_start_matches('#');
     let level = line.len() - title.len();
     let is_heading = (1..=6).contains(&level) && title.starts_with([' ', '\t']);
-    is_heading.then(|| {
-        (
-            level,
-            title
-                .trim()
-                .trim_end_matches('#')
-                .trim_end_matches(':')
-                .trim(),
-        )
-    })
+    let title = title.trim().trim_end_matches('#').trim_end_matches(':');
+    is_heading.then_some((level, title.trim()))
 }
 
 fn without_comments(text: &str) -> String {
@@ -167,7 +104,7 @@ mod tests {
     #[test]
     fn the_section_ends_at_the_next_heading_of_its_level() {
         let text = "Intro\n## Perfgate analysis\nThe draft model takes 6 GiB.\n### Why\n```\n# no heading\n```\n## Other\nno";
-        insta::assert_snapshot!(analysis_section(text).unwrap(), @r"
+        insta::assert_snapshot!(section(text, "perfgate analysis").unwrap(), @r"
         The draft model takes 6 GiB.
         ### Why
         ```
@@ -179,18 +116,30 @@ mod tests {
     #[test]
     fn an_unfilled_template_is_not_an_analysis() {
         assert_eq!(
-            analysis_section("## perfgate analysis\n<!-- explain here -->\n\n## Next\ntext"),
+            section(
+                "## perfgate analysis\n<!-- explain here -->\n\n## Next\ntext",
+                "perfgate analysis"
+            ),
             None
         );
-        assert_eq!(analysis_section("no such heading"), None);
-        assert_eq!(analysis_section("#perfgate analysis\ntext"), None);
+        assert_eq!(section("no such heading", "perfgate analysis"), None);
+        assert_eq!(
+            section("#perfgate analysis\ntext", "perfgate analysis"),
+            None
+        );
     }
 
     #[test]
     fn analysis_and_explanation_can_be_combined() {
         let text = "## perfgate explanation\nslower\n## perfgate analysis\nbigger\n";
-        assert_eq!(explanation_section(text).as_deref(), Some("slower"));
-        assert_eq!(analysis_section(text).as_deref(), Some("bigger"));
+        assert_eq!(
+            section(text, "perfgate explanation").as_deref(),
+            Some("slower")
+        );
+        assert_eq!(
+            section(text, "perfgate analysis").as_deref(),
+            Some("bigger")
+        );
     }
 
     #[test]
@@ -198,7 +147,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("event.json");
         let text = |event: &str| {
-            files::write_atomically(&path, event.as_bytes()).unwrap();
+            crate::files::write_atomically(&path, event.as_bytes()).unwrap();
             text_of_event(&path)
         };
         assert_eq!(
@@ -230,8 +179,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_panics(text in "(\\PC|\n|#|<!--|-->|```| |perfgate analysis|perfgate explanation|perfgate accepted|perf-accept:){0,60}") {
-            analysis_section(&text);
-            explanation_section(&text);
+            section(&text, "perfgate analysis");
+            section(&text, "perfgate explanation");
             acceptance_reason(&text);
         }
     }

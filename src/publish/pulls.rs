@@ -34,39 +34,51 @@ pub enum NoPullRequest {
     },
 }
 
-#[derive(Deserialize)]
-struct Listed {
-    number: u64,
-    #[serde(default)]
-    state: String,
-    head: End,
-    base: End,
-}
-
-/// A pull request from a query.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FoundPull {
+/// A pull request from the API.
+#[derive(Clone, Debug, Deserialize)]
+pub struct PullRequest {
     /// Its number.
     pub number: u64,
-    /// The base branch.
-    pub base: String,
+    #[serde(default)]
+    state: String,
+    /// Its text.
+    pub body: Option<String>,
+    /// Its head.
+    pub head: End,
+    /// Its base.
+    pub base: End,
+    /// Its labels.
+    #[serde(default)]
+    pub labels: Vec<Label>,
 }
 
-#[derive(Deserialize)]
-struct End {
-    sha: String,
+/// An end of a pull request.
+#[derive(Clone, Debug, Deserialize)]
+pub struct End {
+    /// Its commit.
+    pub sha: String,
+    /// Its branch.
     #[serde(rename = "ref", default)]
-    branch: String,
-    /// `None` if the fork was deleted.
-    repo: Option<Named>,
+    pub branch: String,
+    /// Its repository; `None` if the fork was deleted.
+    pub repo: Option<Home>,
 }
 
-#[derive(Deserialize)]
-struct Named {
-    full_name: String,
+/// A repository from the API.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Home {
+    /// `owner/name`.
+    pub full_name: String,
 }
 
-impl Listed {
+/// A label from the API.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Label {
+    /// Its name.
+    pub name: String,
+}
+
+impl PullRequest {
     fn is_open_in(&self, ours: &Repository) -> bool {
         self.state != "closed" && self.base.is_in(ours)
     }
@@ -79,36 +91,43 @@ impl End {
     }
 }
 
+/// The pull request with this number.
+pub async fn numbered(
+    client: &Client,
+    ours: &Repository,
+    number: u64,
+) -> Result<PullRequest, ClientError> {
+    client
+        .get(&format!("repos/{ours}/pulls/{number}"), &[])
+        .await
+}
+
 /// The open pull request with this commit as its head, for a commit of this repository. GitHub cannot find one for a commit
 /// that exists only in a fork.
 pub async fn of_commit(
     client: &Client,
     ours: &Repository,
     head: &Sha,
-) -> Result<Result<FoundPull, NoPullRequest>, ClientError> {
-    let path = format!("repos/{}/commits/{}/pulls", ours.name(), head.text());
-    let mut listed: Vec<Listed> = client.list(&path, &[]).await?;
+) -> Result<Result<PullRequest, NoPullRequest>, ClientError> {
+    let path = format!("repos/{ours}/commits/{head}/pulls");
+    let mut listed: Vec<PullRequest> = client.list(&path, &[]).await?;
     listed.retain(|pull| pull.head.sha == head.text() && pull.is_open_in(ours));
-    Ok(only(&listed).unwrap_or(Err(NoPullRequest::None)))
+    Ok(only(listed, NoPullRequest::None))
 }
 
-/// The only listed one; `None` if the list is empty.
-fn only(listed: &[Listed]) -> Option<Result<FoundPull, NoPullRequest>> {
-    match listed {
-        [] => None,
-        [pull] => Some(Ok(FoundPull {
-            number: pull.number,
-            base: pull.base.branch.clone(),
-        })),
-        several => {
-            let mut numbers: Vec<u64> = several.iter().map(|pull| pull.number).collect();
-            numbers.sort_unstable();
-            let named: Vec<String> = numbers.iter().map(|number| format!("#{number}")).collect();
-            Some(Err(NoPullRequest::Several {
-                numbers: named.join(" and "),
-            }))
-        }
+/// The only listed one, or `none` if the list is empty.
+fn only(mut listed: Vec<PullRequest>, none: NoPullRequest) -> Result<PullRequest, NoPullRequest> {
+    if listed.len() > 1 {
+        listed.sort_unstable_by_key(|pull| pull.number);
+        let named: Vec<String> = listed
+            .iter()
+            .map(|pull| format!("#{}", pull.number))
+            .collect();
+        return Err(NoPullRequest::Several {
+            numbers: named.join(" and "),
+        });
     }
+    listed.pop().ok_or(none)
 }
 
 /// The open pull request of this branch of a fork that still has the commit of the run as its head.
@@ -117,11 +136,11 @@ pub async fn of_branch(
     ours: &Repository,
     branch: &Branch,
     head: &Sha,
-) -> Result<Result<FoundPull, NoPullRequest>, ClientError> {
-    let path = format!("repos/{}/pulls", ours.name());
+) -> Result<Result<PullRequest, NoPullRequest>, ClientError> {
+    let path = format!("repos/{ours}/pulls");
     let proposed = format!("{}:{}", branch.repository.owner(), branch.name);
     let query = [("state", "open"), ("head", proposed.as_str())];
-    let mut listed: Vec<Listed> = client.list(&path, &query).await?;
+    let mut listed: Vec<PullRequest> = client.list(&path, &query).await?;
     // An owner may have several forks with such a branch.
     listed.retain(|pull| pull.is_open_in(ours) && pull.head.is_in(&branch.repository));
     let moved = listed.first().map(|moved| NoPullRequest::Moved {
@@ -130,5 +149,5 @@ pub async fn of_branch(
         measured: head.short().to_owned(),
     });
     listed.retain(|pull| pull.head.sha == head.text());
-    Ok(only(&listed).unwrap_or_else(|| Err(moved.unwrap_or(NoPullRequest::None))))
+    Ok(only(listed, moved.unwrap_or(NoPullRequest::None)))
 }

@@ -1,5 +1,7 @@
 //! Full hashes of commits.
 
+use std::fmt;
+
 /// A commit's full hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sha(String);
@@ -23,5 +25,11 @@ impl Sha {
     /// The abbreviated hash.
     pub fn short(&self) -> &str {
         &self.0[..10]
+    }
+}
+
+impl fmt::Display for Sha {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }

@@ -144,11 +144,7 @@ impl Statement<'_> {
 
     /// The newest states of the other verdicts, with their descriptions.
     async fn others(&self, own: &str) -> Result<Vec<(CommitState, String)>, ClientError> {
-        let path = format!(
-            "repos/{}/commits/{}/statuses",
-            self.repository.name(),
-            self.head.text()
-        );
+        let path = format!("repos/{}/commits/{}/statuses", self.repository, self.head);
         // Newest first.
         let given: Vec<Given> = self.client.list(&path, &[]).await?;
         let beginning = format!("{}/", self.context);
@@ -177,21 +173,13 @@ impl Statement<'_> {
         state: CommitState,
         description: &str,
     ) -> Result<Option<String>, ClientError> {
-        let (address, unfit) = match self.address {
-            Some(address) if is_web_address(address) => (Some(address), None),
-            Some(address) => (
-                None,
-                Some(format!(
-                    "the status has no link: `{}` is not an absolute http(s) address (`--report-url`)",
-                    sanitize::line(address)
-                )),
-            ),
-            None => (None, None),
-        };
-        match self
-            .send(context, state, &short(description), address)
-            .await
-        {
+        let address = self.address.filter(|address| is_web_address(address));
+        let unfit = self.address.filter(|_| address.is_none()).map(|address| {
+            let shown = sanitize::line(address);
+            format!("the status has no link: `{shown}` is not an absolute http(s) address (`--report-url`)")
+        });
+        let description = short(description);
+        match self.send(context, state, &description, address).await {
             Err(error) if error.is_of_contents() => {
                 let bare = format!("{} (GitHub refused the text of this status)", state.name());
                 self.send(context, state, &bare, None).await?;
@@ -211,11 +199,7 @@ impl Statement<'_> {
         description: &str,
         address: Option<&str>,
     ) -> Result<(), ClientError> {
-        let path = format!(
-            "repos/{}/statuses/{}",
-            self.repository.name(),
-            self.head.text()
-        );
+        let path = format!("repos/{}/statuses/{}", self.repository, self.head);
         let mut body = json!({
             "state": state.name(),
             "context": context,
@@ -224,10 +208,8 @@ impl Statement<'_> {
         if let Some(address) = address {
             body["target_url"] = json!(address);
         }
-        self.client
-            .change::<IgnoredAny>(Method::POST, &path, body)
-            .await
-            .map(drop)
+        let _status: IgnoredAny = self.client.change(Method::POST, &path, body).await?;
+        Ok(())
     }
 }
 
@@ -260,7 +242,7 @@ mod tests {
 
     #[test]
     fn only_a_mergeable_verdict_is_a_success() {
-        let states = ExitStatus::ALL.map(|status| CommitState::of(status.code()));
+        let states = ExitStatus::ALL.map(|(status, _)| CommitState::of(status.code()));
         let successes = states
             .iter()
             .filter(|state| **state == CommitState::Success);

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::definition::{self, Packed, Seen};
-use super::format::Samples;
-use super::latencies::FASTEST_TOKEN;
-use super::latencies::Latencies;
+use super::format::{Ending, Samples, at};
+use super::latencies::{FASTEST_TOKEN, Latencies};
 use super::totals::Totals;
 use crate::metric::Metric;
 use crate::stats::number;
@@ -22,19 +21,15 @@ pub(super) struct Columns {
 
 impl Columns {
     pub(super) fn of(samples: &Samples) -> Self {
-        let count = [
+        let lengths = [
             samples.status.as_ref().map(Vec::len),
             samples.ttft.as_ref().map(Vec::len),
             samples.tpot.as_ref().map(Vec::len),
             samples.e2e.as_ref().map(Vec::len),
             samples.output_tokens.as_ref().map(Vec::len),
-        ]
-        .into_iter()
-        .flatten()
-        .max()
-        .unwrap_or(0);
+        ];
         let mut columns = Self::default();
-        for index in 0..count {
+        for index in 0..lengths.into_iter().flatten().max().unwrap_or(0) {
             columns.request(samples, index);
         }
         let counts = columns.totals.counts;
@@ -48,26 +43,16 @@ impl Columns {
     fn request(&mut self, samples: &Samples, index: usize) {
         let totals = &mut self.totals;
         let [ttft, tpot, e2e] =
-            [&samples.ttft, &samples.tpot, &samples.e2e].map(|column| at(column.as_deref(), index));
-        let output = at(samples.output_tokens.as_deref(), index);
-        match at(samples.status.as_deref(), index).as_deref() {
-            // Without a status column, a request with a latency succeeded.
-            None if samples.status.is_none()
-                && (ttft.is_some() || e2e.is_some() || tpot.is_some()) => {}
-            Some("ok") => {}
-            Some(status) if status.starts_with("truncated") => {
-                totals.counts.truncated += 1;
-                return;
-            }
-            Some(_) | None => {
-                totals.counts.failed += 1;
-                return;
-            }
+            [&samples.ttft, &samples.tpot, &samples.e2e].map(|column| at(column, index));
+        let output = at(&samples.output_tokens, index);
+        let ending = samples.ending(index);
+        totals.counts.add(ending);
+        if ending != Ending::Completed {
+            return;
         }
-        totals.counts.completed += 1;
         self.latencies.ttft.extend(ttft);
         self.latencies.e2e.extend(e2e);
-        let first = at(samples.first_chunk_tokens.as_deref(), index);
+        let first = at(&samples.first_chunk_tokens, index);
         let later = output.map(|output| output.saturating_sub(first.unwrap_or(1)));
         // A missing column is derived from the others; a null in an existing column is a request without such a value.
         let tpot = if samples.tpot.is_some() {
@@ -88,14 +73,18 @@ impl Columns {
         } else {
             Seen::Nothing
         };
-        let gaps = at(samples.itl.as_deref(), index).into_iter().flatten();
+        let gaps = samples
+            .itl
+            .as_ref()
+            .and_then(|column| column.get(index)?.as_ref());
+        let gaps = gaps.into_iter().flatten().copied();
         self.latencies.itl.extend(gaps.filter(|gap| *gap > 0.0));
-        let chunks = at(samples.chunks.as_deref(), index);
+        let chunks = at(&samples.chunks, index);
         self.packed.add(output, chunks, first, seen);
         if samples.output_tokens.is_some() {
             totals.output_tokens = Some(totals.output_tokens.unwrap_or(0) + output.unwrap_or(0));
         }
-        if let Some(prompt) = at(samples.prompt_tokens.as_deref(), index) {
+        if let Some(prompt) = at(&samples.prompt_tokens, index) {
             totals.prompt_tokens = Some(totals.prompt_tokens.unwrap_or(0) + prompt);
         }
     }
@@ -135,10 +124,6 @@ impl Columns {
         let completed = self.totals.counts.completed;
         (completed > 0).then_some(number(self.totals.output_tokens?) / number(completed))
     }
-}
-
-fn at<T: Clone>(column: Option<&[Option<T>]>, index: usize) -> Option<T> {
-    column?.get(index)?.clone()
 }
 
 fn derived_tpot(ttft: Option<f64>, e2e: Option<f64>, later: Option<u64>) -> Option<f64> {

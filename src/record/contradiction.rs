@@ -1,6 +1,6 @@
 //! Checks a repeat: redundant values must agree, and impossible times and counts are refused.
 
-use super::format::{Repeat, RequestCounts, Samples};
+use super::format::{Repeat, RequestCounts, Samples, at};
 use crate::limits;
 use crate::metric::{LATENCIES, Latency, Metric, Statistic};
 use crate::stats::number;
@@ -146,23 +146,15 @@ fn other_error_rate(counts: RequestCounts, repeat: &Repeat) -> Option<String> {
 /// Compares the counts with the columns. Without a status column, a request with a latency succeeded, and the columns may
 /// list only successful requests.
 fn other_counts(given: RequestCounts, samples: &Samples) -> Option<String> {
+    let latencies = [&samples.ttft, &samples.tpot, &samples.e2e];
+    let longest = latencies
+        .iter()
+        .filter_map(|column| Some(column.as_ref()?.len()))
+        .max();
+    let statuses = samples.status.as_ref().map(Vec::len);
     let mut listed = RequestCounts::default();
-    if let Some(statuses) = &samples.status {
-        for status in statuses {
-            match status.as_deref() {
-                Some("ok") => listed.completed += 1,
-                Some(status) if status.starts_with("truncated") => listed.truncated += 1,
-                Some(_) | None => listed.failed += 1,
-            }
-        }
-    } else {
-        for has_latency in has_latency(samples) {
-            if has_latency {
-                listed.completed += 1;
-            } else {
-                listed.failed += 1;
-            }
-        }
+    for index in 0..statuses.or(longest).unwrap_or(0) {
+        listed.add(samples.ending(index));
     }
     let bad = |counts: RequestCounts| counts.failed.saturating_add(counts.truncated);
     let agrees = if samples.status.is_some() {
@@ -185,56 +177,50 @@ fn other_counts(given: RequestCounts, samples: &Samples) -> Option<String> {
     })
 }
 
-fn has_latency(samples: &Samples) -> impl Iterator<Item = bool> {
-    let columns = [&samples.ttft, &samples.tpot, &samples.e2e];
-    let length = columns
-        .iter()
-        .filter_map(|column| Some(column.as_ref()?.len()))
-        .max();
-    (0..length.unwrap_or(0)).map(move |index| {
-        let value =
-            |column: &Option<Vec<Option<f64>>>| column.as_ref()?.get(index).copied().flatten();
-        columns.iter().any(|column| value(column).is_some())
-    })
-}
-
 /// The first impossible entry of each column, and the first request with contradictory columns.
 fn of_columns(samples: &Samples) -> Vec<String> {
     let mut problems = Vec::new();
     let times = [
-        ("ttft", &samples.ttft, MIN_TIME),
-        ("e2e", &samples.e2e, MIN_TIME),
-        ("tpot", &samples.tpot, 0.0),
+        (
+            "ttft",
+            &samples.ttft,
+            MIN_TIME,
+            ", which is impossible for a request",
+        ),
+        (
+            "e2e",
+            &samples.e2e,
+            MIN_TIME,
+            ", which is impossible for a request",
+        ),
+        (
+            "tpot",
+            &samples.tpot,
+            0.0,
+            ", which is impossible for a request",
+        ),
+        (
+            "start",
+            &samples.start,
+            -limits::SECONDS,
+            "; the limit is thirty years",
+        ),
     ];
-    for (name, column, least) in times {
-        let found = first(column.as_ref(), |value| {
-            !(least..=limits::SECONDS).contains(value)
-        });
-        problems.extend(found.map(|(request, value)| {
-            format!("`{name}` of request {request} is {value} s, which is impossible for a request")
-        }));
+    for (name, column, least, why) in times {
+        let found = first(column, |value| !(least..=limits::SECONDS).contains(value));
+        problems
+            .extend(found.map(|(request, value)| {
+                format!("`{name}` of request {request} is {value} s{why}")
+            }));
     }
-    let start = first(samples.start.as_ref(), |value| {
-        value.abs() > limits::SECONDS
-    });
-    problems.extend(start.map(|(request, value)| {
-        format!("`start` of request {request} is {value} s; the limit is thirty years")
+    let mut gaps = samples.itl.iter().flatten().enumerate();
+    problems.extend(gaps.find_map(|(request, gaps)| {
+        let mut gaps = gaps.iter().flatten();
+        let gap = gaps.find(|gap| !(0.0..=limits::SECONDS).contains(*gap))?;
+        Some(format!(
+            "`itl` of request {request} has a gap of {gap} s, which is impossible for a gap"
+        ))
     }));
-    let gaps = samples
-        .itl
-        .iter()
-        .flatten()
-        .enumerate()
-        .find_map(|(index, gaps)| {
-            let gap = gaps
-                .iter()
-                .flatten()
-                .find(|gap| !(0.0..=limits::SECONDS).contains(*gap))?;
-            Some(format!(
-                "`itl` of request {index} has a gap of {gap} s, which is impossible for a gap"
-            ))
-        });
-    problems.extend(gaps);
     let counts = [
         ("prompt_tokens", &samples.prompt_tokens),
         ("output_tokens", &samples.output_tokens),
@@ -242,56 +228,50 @@ fn of_columns(samples: &Samples) -> Vec<String> {
         ("chunks", &samples.chunks),
     ];
     for (name, column) in counts {
-        let found = first(column.as_ref(), |value| *value > limits::COUNT);
+        let found = first(column, |value| *value > limits::COUNT);
         problems.extend(found.map(|(request, value)| {
             format!("`{name}` of request {request} is {value}, which is impossible for a request")
         }));
     }
-    let pairs = samples
-        .ttft
-        .iter()
-        .flatten()
-        .zip(samples.e2e.iter().flatten());
-    let late = pairs.enumerate().find_map(|(index, (ttft, e2e))| {
-        let (ttft, e2e) = ((*ttft)?, (*e2e)?);
+    let requests = 0..samples.ttft.as_ref().map_or(0, Vec::len);
+    problems.extend(requests.clone().find_map(|request| {
+        let (ttft, e2e) = (at(&samples.ttft, request)?, at(&samples.e2e, request)?);
         (ttft > e2e * (1.0 + AGREEMENT)).then(|| format!(
-            "request {index} has its first token after {ttft} s, but its whole answer after {e2e} s"
+            "request {request} has its first token after {ttft} s, but its whole answer after {e2e} s"
         ))
-    });
-    problems.extend(late);
-    problems.extend(tokens_after_the_answer(samples));
+    }));
+    let mut requests = requests;
+    problems.extend(requests.find_map(|request| tokens_after_the_answer(samples, request)));
     problems
 }
 
-/// The first request whose tokens would end after its answer.
-fn tokens_after_the_answer(samples: &Samples) -> Option<String> {
-    let columns = samples
-        .ttft
-        .as_ref()
-        .zip(samples.e2e.as_ref())
-        .zip(samples.tpot.as_ref().zip(samples.output_tokens.as_ref()));
-    let ((ttft, e2e), (tpot, output)) = columns?;
-    let requests = ttft.iter().zip(e2e).zip(tpot.iter().zip(output));
-    requests.enumerate().find_map(|(index, ((ttft, e2e), (tpot, output)))| {
-        let (ttft, e2e, tpot) = ((*ttft)?, (*e2e)?, (*tpot)?);
-        // If the tokens of the first chunk are unknown, it may contain all tokens but one.
-        let first = samples.first_chunk_tokens.as_ref().map_or_else(
-            || output.map(|output| output.saturating_sub(1)),
-            |first| first.get(index).copied()?,
-        );
-        let later = number(output.zip(first).map_or(1, |(output, first)| output.saturating_sub(first)));
-        let (taken, there) = (tpot * later, e2e - ttft);
-        (taken > there * (1.0 + AGREEMENT) + TIME_ROOM).then(|| format!(
-            "request {index} takes {tpot} s for each of at least {later} tokens after the first chunk, but its whole answer ends {there} s after that"
-        ))
-    })
+/// Whether the tokens of a request would end after its answer.
+fn tokens_after_the_answer(samples: &Samples, request: usize) -> Option<String> {
+    let [ttft, e2e, tpot] =
+        [&samples.ttft, &samples.e2e, &samples.tpot].map(|column| at(column, request));
+    let (ttft, e2e, tpot) = (ttft?, e2e?, tpot?);
+    let output = at(&samples.output_tokens, request);
+    // If the tokens of the first chunk are unknown, it may contain all tokens but one.
+    let first = match samples.first_chunk_tokens {
+        Some(_) => at(&samples.first_chunk_tokens, request),
+        None => output.map(|output| output.saturating_sub(1)),
+    };
+    let later = number(
+        output
+            .zip(first)
+            .map_or(1, |(output, first)| output.saturating_sub(first)),
+    );
+    let (taken, there) = (tpot * later, e2e - ttft);
+    (taken > there * (1.0 + AGREEMENT) + TIME_ROOM).then(|| format!(
+        "request {request} takes {tpot} s for each of at least {later} tokens after the first chunk, but its whole answer ends {there} s after that"
+    ))
 }
 
 fn first<T: Copy>(
-    column: Option<&Vec<Option<T>>>,
+    column: &Option<Vec<Option<T>>>,
     is_wrong: impl Fn(&T) -> bool,
 ) -> Option<(usize, T)> {
-    let values = column.into_iter().flatten().enumerate();
+    let values = column.iter().flatten().enumerate();
     values
         .filter_map(|(index, value)| Some((index, (*value)?)))
         .find(|(_, value)| is_wrong(value))
@@ -300,18 +280,14 @@ fn first<T: Copy>(
 /// A wall time shorter than its answers, which would make every rate too high.
 fn too_short(duration: f64, samples: &Samples) -> Option<String> {
     let room = duration * (1.0 + WALL_SHARE) + WALL_ROOM;
-    let ends = samples
-        .e2e
-        .iter()
-        .flatten()
-        .enumerate()
-        .filter_map(|(index, e2e)| {
-            let start = samples
-                .start
-                .as_ref()
-                .map_or(Some(0.0), |start| start.get(index).copied()?);
-            Some(start? + (*e2e)?)
-        });
+    let requests = 0..samples.e2e.as_ref().map_or(0, Vec::len);
+    let ends = requests.filter_map(|request| {
+        let start = match samples.start {
+            Some(_) => at(&samples.start, request)?,
+            None => 0.0,
+        };
+        Some(start + at(&samples.e2e, request)?)
+    });
     let last = ends.fold(f64::NEG_INFINITY, f64::max);
     let starts = samples.start.iter().flatten().flatten().copied();
     let begun = starts.reduce(f64::min).unwrap_or(0.0);

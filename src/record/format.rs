@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::latencies::FASTEST_TOKEN;
+use super::optional_fields::optional_fields;
 use super::telemetry::Telemetry;
 
 /// The value of `schema` that this version writes.
@@ -90,58 +91,50 @@ pub struct Tool {
     pub version: Option<String>,
 }
 
-/// The commit that was measured.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Source {
-    /// Full object name.
+optional_fields! {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub commit: Option<String>,
-    /// Branch or tag.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub branch: Option<String>,
-    /// Whether the work tree had uncommitted changes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dirty: Option<bool>,
+    /// The commit that was measured.
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+    pub struct Source {
+        /// Full object name.
+        pub commit: Option<String>,
+        /// Branch or tag.
+        pub branch: Option<String>,
+        /// Whether the work tree had uncommitted changes.
+        pub dirty: Option<bool>,
+    }
 }
 
-/// The machine on which the server ran.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Environment {
-    /// One entry per GPU that the server could use. Empty: no GPU was found. Absent: GPUs were not detected.
+optional_fields! {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gpus: Option<Vec<Gpu>>,
-    /// GPU driver version.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub driver: Option<String>,
-    /// Newest CUDA version that the driver supports.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cuda: Option<String>,
-    /// CPU model.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cpu: Option<String>,
-    /// Number of logical CPUs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cpus: Option<u32>,
-    /// Main memory in bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory_bytes: Option<u64>,
-    /// Kernel release.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kernel: Option<String>,
-    /// Host name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub host: Option<String>,
-    /// The physical machine: the UUIDs of its GPUs; without GPUs the value of `PERFGATE_MACHINE`, else a digest of the host's
-    /// machine id. Absent if unknown, as in a container, whose host name changes at each start.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub machine: Option<String>,
-    /// Kind of host according to its firmware: `Amazon EC2 p5.48xlarge`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub host_class: Option<String>,
-    /// Whether the SM clocks of all GPUs varied by at most 1 % under load, as locked clocks do. Drivers do not report whether
-    /// clocks are locked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clocks_locked: Option<bool>,
+    /// The machine on which the server ran.
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+    pub struct Environment {
+        /// One entry per GPU that the server could use. Empty: no GPU was found. Absent: GPUs were not detected.
+        pub gpus: Option<Vec<Gpu>>,
+        /// GPU driver version.
+        pub driver: Option<String>,
+        /// Newest CUDA version that the driver supports.
+        pub cuda: Option<String>,
+        /// CPU model.
+        pub cpu: Option<String>,
+        /// Number of logical CPUs.
+        pub cpus: Option<u32>,
+        /// Main memory in bytes.
+        pub memory_bytes: Option<u64>,
+        /// Kernel release.
+        pub kernel: Option<String>,
+        /// Host name.
+        pub host: Option<String>,
+        /// The physical machine: the UUIDs of its GPUs; without GPUs the value of `PERFGATE_MACHINE`, else a digest of the host's
+        /// machine id. Absent if unknown, as in a container, whose host name changes at each start.
+        pub machine: Option<String>,
+        /// Kind of host according to its firmware: `Amazon EC2 p5.48xlarge`.
+        pub host_class: Option<String>,
+        /// Whether the SM clocks of all GPUs varied by at most 1 % under load, as locked clocks do. Drivers do not report whether
+        /// clocks are locked.
+        pub clocks_locked: Option<bool>,
+    }
 }
 
 impl Environment {
@@ -185,72 +178,59 @@ pub struct Gpu {
     pub vbios: Option<String>,
 }
 
-/// The server under test. Names of environment variables only, never their values.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Server {
-    /// `docker`, `process`, `url` or `simulator`.
+optional_fields! {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
-    /// Image reference as given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image: Option<String>,
-    /// Image digest, or the image id of an image without a registry.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub digest: Option<String>,
-    /// Arguments of the engine.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub args: Option<Vec<String>>,
-    /// Version from the server's `/version`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-    /// Model name that requests carry.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
-    /// `repeat` if each repeat has its own server, `run` if all repeats share one; absent if perfgate starts no
-    /// server.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fresh: Option<String>,
-    /// `system_fingerprint` of the server's answers (vLLM: version, parallelism, hash of the engine configuration).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fingerprint: Option<String>,
+    /// The server under test. Names of environment variables only, never their values.
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+    pub struct Server {
+        /// `docker`, `process`, `url` or `simulator`.
+        pub kind: Option<String>,
+        /// Image reference as given.
+        pub image: Option<String>,
+        /// Image digest, or the image id of an image without a registry.
+        pub digest: Option<String>,
+        /// Arguments of the engine.
+        pub args: Option<Vec<String>>,
+        /// Version from the server's `/version`.
+        pub version: Option<String>,
+        /// Model name that requests carry.
+        pub model: Option<String>,
+        /// `repeat` if each repeat has its own server, `run` if all repeats share one; absent if perfgate starts no
+        /// server.
+        pub fresh: Option<String>,
+        /// `system_fingerprint` of the server's answers (vLLM: version, parallelism, hash of the engine configuration).
+        pub fingerprint: Option<String>,
+    }
 }
 
-/// What was sent.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Workload {
-    /// `sha256:…` over everything that determines the requests, except the load points. Equal digests mean equal requests.
+optional_fields! {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub digest: Option<String>,
-    /// `synthetic`, or the name of a data set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dataset: Option<String>,
-    /// Seed of lengths and prompts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seed: Option<u64>,
-    /// Measured requests per repeat of one scenario.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub num_requests: Option<u64>,
-    /// `completions` or `chat`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub endpoint: Option<String>,
-    /// Lengths of prompts in tokens, as text: `normal(mean 1000, std 200)`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub input_tokens: Option<String>,
-    /// Lengths of outputs in tokens, as text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub output_tokens: Option<String>,
-    /// Requests sent before the measurement, per scenario.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub warmup_requests: Option<u64>,
-    /// Names of the extra request headers. Their values are not stored.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub headers: Option<Vec<String>>,
-    /// Extra keys in the body of each request.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub extra_body: Option<serde_json::Map<String, serde_json::Value>>,
-    /// Criteria of a search for each load, as text: the limits and the number of requests.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub search: Option<String>,
+    /// What was sent.
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+    pub struct Workload {
+        /// `sha256:…` over everything that determines the requests, except the load points. Equal digests mean equal requests.
+        pub digest: Option<String>,
+        /// `synthetic`, or the name of a data set.
+        pub dataset: Option<String>,
+        /// Seed of lengths and prompts.
+        pub seed: Option<u64>,
+        /// Measured requests per repeat of one scenario.
+        pub num_requests: Option<u64>,
+        /// `completions` or `chat`.
+        pub endpoint: Option<String>,
+        /// Lengths of prompts in tokens, as text: `normal(mean 1000, std 200)`.
+        pub input_tokens: Option<String>,
+        /// Lengths of outputs in tokens, as text.
+        pub output_tokens: Option<String>,
+        /// Requests sent before the measurement, per scenario.
+        pub warmup_requests: Option<u64>,
+        /// Names of the extra request headers. Their values are not stored.
+        pub headers: Option<Vec<String>>,
+        /// Extra keys in the body of each request.
+        pub extra_body: Option<serde_json::Map<String, serde_json::Value>>,
+        /// Criteria of a search for each load, as text: the limits and the number of requests.
+        pub search: Option<String>,
+    }
 }
 
 /// One load point.
@@ -277,33 +257,28 @@ fn is_false(flag: &bool) -> bool {
     !flag
 }
 
-/// A load point.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Load {
-    /// Closed loop: requests in flight.
+optional_fields! {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub concurrency: Option<u64>,
-    /// Open loop: requests per second.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request_rate: Option<f64>,
-    /// Open loop: shape of the gamma-distributed gaps; 1 is Poisson.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub burstiness: Option<f64>,
-    /// Open loop at the times of a trace: speedup relative to the recording.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trace_speedup: Option<f64>,
-    /// Seconds in which the load ramped up.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ramp_up: Option<f64>,
-    /// Seconds after which no request started.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub duration: Option<f64>,
-    /// Measured requests per repeat, if they depend on the load, as in a sweep.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub requests: Option<u64>,
-    /// Warm-up requests before each measurement, if they depend on the load.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub warmup_requests: Option<u64>,
+    /// A load point.
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+    pub struct Load {
+        /// Closed loop: requests in flight.
+        pub concurrency: Option<u64>,
+        /// Open loop: requests per second.
+        pub request_rate: Option<f64>,
+        /// Open loop: shape of the gamma-distributed gaps; 1 is Poisson.
+        pub burstiness: Option<f64>,
+        /// Open loop at the times of a trace: speedup relative to the recording.
+        pub trace_speedup: Option<f64>,
+        /// Seconds in which the load ramped up.
+        pub ramp_up: Option<f64>,
+        /// Seconds after which no request started.
+        pub duration: Option<f64>,
+        /// Measured requests per repeat, if they depend on the load, as in a sweep.
+        pub requests: Option<u64>,
+        /// Warm-up requests before each measurement, if they depend on the load.
+        pub warmup_requests: Option<u64>,
+    }
 }
 
 /// One independent measurement on a fresh server.
@@ -352,68 +327,101 @@ pub struct RequestCounts {
     pub truncated: u64,
 }
 
-/// Columns, one entry per request in workload order; `null` if a request has no such value. Times in seconds.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Samples {
-    /// `ok`, or what went wrong.
+optional_fields! {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<Vec<Option<String>>>,
-    /// Start of the request, from the start of the measurement.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub start: Option<Vec<Option<f64>>>,
-    /// Time to first token.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ttft: Option<Vec<Option<f64>>>,
-    /// Time per output token after the first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tpot: Option<Vec<Option<f64>>>,
-    /// Request start to last byte.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub e2e: Option<Vec<Option<f64>>>,
-    /// Prompt tokens as counted by the server.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prompt_tokens: Option<Vec<Option<u64>>>,
-    /// Output tokens as counted by the server.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub output_tokens: Option<Vec<Option<u64>>>,
-    /// Tokens in the first chunk with tokens, if the server counts them or each chunk has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub first_chunk_tokens: Option<Vec<Option<u64>>>,
-    /// Arrivals of chunks with tokens; chunks that arrived together count once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub chunks: Option<Vec<Option<u64>>>,
-    /// Gaps between successive chunks with tokens, a list per request.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub itl: Option<Vec<Option<Vec<f64>>>>,
+    /// Columns, one entry per request in workload order; `null` if a request has no such value. Times in seconds.
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+    pub struct Samples {
+        /// `ok`, or what went wrong.
+        pub status: Option<Vec<Option<String>>>,
+        /// Start of the request, from the start of the measurement.
+        pub start: Option<Vec<Option<f64>>>,
+        /// Time to first token.
+        pub ttft: Option<Vec<Option<f64>>>,
+        /// Time per output token after the first.
+        pub tpot: Option<Vec<Option<f64>>>,
+        /// Request start to last byte.
+        pub e2e: Option<Vec<Option<f64>>>,
+        /// Prompt tokens as counted by the server.
+        pub prompt_tokens: Option<Vec<Option<u64>>>,
+        /// Output tokens as counted by the server.
+        pub output_tokens: Option<Vec<Option<u64>>>,
+        /// Tokens in the first chunk with tokens, if the server counts them or each chunk has one.
+        pub first_chunk_tokens: Option<Vec<Option<u64>>>,
+        /// Arrivals of chunks with tokens; chunks that arrived together count once.
+        pub chunks: Option<Vec<Option<u64>>>,
+        /// Gaps between successive chunks with tokens, a list per request.
+        pub itl: Option<Vec<Option<Vec<f64>>>>,
+    }
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// With a complete answer.
+    Completed,
+    /// With an error or a time-out.
+    Failed,
+    /// Too early.
+    Truncated,
+}
+
+impl RequestCounts {
+    pub(super) fn add(&mut self, ending: Ending) {
+        match ending {
+            Ending::Completed => self.completed += 1,
+            Ending::Failed => self.failed += 1,
+            Ending::Truncated => self.truncated += 1,
+        }
+    }
 }
 
 impl Samples {
     /// Whether request `index` succeeded.
     pub fn is_ok(&self, index: usize) -> bool {
-        let status = self.status.as_ref().and_then(|column| column.get(index));
-        status.is_some_and(|status| status.as_deref() == Some("ok"))
+        self.status_of(index) == Some("ok")
+    }
+
+    fn status_of(&self, index: usize) -> Option<&str> {
+        self.status.as_ref()?.get(index)?.as_deref()
+    }
+
+    /// How request `index` ended. Without a status column, a request with a latency succeeded.
+    pub(super) fn ending(&self, index: usize) -> Ending {
+        let columns = [&self.ttft, &self.tpot, &self.e2e];
+        match self.status_of(index) {
+            Some("ok") => Ending::Completed,
+            Some(status) if status.starts_with("truncated") => Ending::Truncated,
+            None if self.status.is_none()
+                && columns.iter().any(|column| at(column, index).is_some()) =>
+            {
+                Ending::Completed
+            }
+            Some(_) | None => Ending::Failed,
+        }
     }
 
     /// Whether request `index` has a TTFT within a limit. A missing TTFT is not within any limit.
     pub fn meets_ttft(&self, index: usize, limit: f64) -> bool {
-        value(self.ttft.as_ref(), index).is_some_and(|value| value <= limit)
+        at(&self.ttft, index).is_some_and(|value| value <= limit)
     }
 
     /// Whether its TPOT is within a limit. A single token has no TPOT and meets any limit; several tokens in one piece meet
     /// no limit.
     pub fn meets_tpot(&self, index: usize, limit: f64) -> bool {
-        match value(self.tpot.as_ref(), index) {
+        match at(&self.tpot, index) {
             Some(tpot) => tpot <= limit && tpot > FASTEST_TOKEN,
-            None => value(self.output_tokens.as_ref(), index) == Some(1),
+            None => at(&self.output_tokens, index) == Some(1),
         }
     }
 
     /// Whether its end-to-end time is within a limit.
     pub fn meets_e2e(&self, index: usize, limit: f64) -> bool {
-        value(self.e2e.as_ref(), index).is_some_and(|value| value <= limit)
+        at(&self.e2e, index).is_some_and(|value| value <= limit)
     }
 }
 
-fn value<T: Copy>(column: Option<&Vec<Option<T>>>, index: usize) -> Option<T> {
-    column?.get(index).copied().flatten()
+/// The entry of request `index` in a column, if there is one.
+pub(crate) fn at<T: Copy>(column: &Option<Vec<Option<T>>>, index: usize) -> Option<T> {
+    column.as_ref()?.get(index).copied().flatten()
 }

@@ -12,6 +12,7 @@ mod failures;
 pub mod format;
 mod latencies;
 mod ledger;
+mod optional_fields;
 mod read;
 mod same;
 mod store;

@@ -9,6 +9,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+use super::optional_fields::optional_fields;
+
 /// Longer lists are time series, which comparisons with later runs do not need.
 const MAX_LIST: usize = 32;
 
@@ -34,54 +36,42 @@ pub struct Telemetry {
     pub rest: BTreeMap<String, Value>,
 }
 
-/// The load generator's measurements of itself. Times in seconds.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Client {
-    /// Share of time in which its thread ran.
+optional_fields! {
     #[serde(default, deserialize_with = "lenient")]
-    pub busy: Option<f64>,
-    /// Share of time in which its thread waited for a CPU.
-    #[serde(default, deserialize_with = "lenient")]
-    pub starved: Option<f64>,
-    /// Whether it ran with real-time priority.
-    #[serde(default, deserialize_with = "lenient")]
-    pub real_time: Option<bool>,
-    /// How late requests were sent.
-    #[serde(default, deserialize_with = "lenient")]
-    pub send_late: Option<Lateness>,
-    /// How late chunks were read.
-    #[serde(default, deserialize_with = "lenient")]
-    pub read_late: Option<Lateness>,
-    /// Maximum requests in flight.
-    #[serde(default, deserialize_with = "lenient")]
-    pub in_flight: Option<u64>,
-    /// Planned requests in flight.
-    #[serde(default, deserialize_with = "lenient")]
-    pub in_flight_wanted: Option<u64>,
-    /// Chunks with tokens.
-    #[serde(default, deserialize_with = "lenient")]
-    pub token_chunks: Option<u64>,
-    /// Chunks read together with the previous one because the load generator was late.
-    #[serde(default, deserialize_with = "lenient")]
-    pub merged_late: Option<u64>,
-    /// Chunks that arrived together with the previous one.
-    #[serde(default, deserialize_with = "lenient")]
-    pub merged_by_server: Option<u64>,
-    /// Reads from sockets.
-    #[serde(default, deserialize_with = "lenient")]
-    pub reads: Option<u64>,
-    /// Reads without a kernel time stamp.
-    #[serde(default, deserialize_with = "lenient")]
-    pub unstamped_reads: Option<u64>,
-    /// Requests that were sent again on a new connection.
-    #[serde(default, deserialize_with = "lenient")]
-    pub sent_again: Option<u64>,
-    /// Number of times that unrequested bytes arrived.
-    #[serde(default, deserialize_with = "lenient")]
-    pub unasked: Option<u64>,
-    /// Requests for which no connection could be opened.
-    #[serde(default, deserialize_with = "lenient")]
-    pub unopened: Option<u64>,
+    /// The load generator's measurements of itself. Times in seconds.
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+    pub struct Client {
+        /// Share of time in which its thread ran.
+        pub busy: Option<f64>,
+        /// Share of time in which its thread waited for a CPU.
+        pub starved: Option<f64>,
+        /// Whether it ran with real-time priority.
+        pub real_time: Option<bool>,
+        /// How late requests were sent.
+        pub send_late: Option<Lateness>,
+        /// How late chunks were read.
+        pub read_late: Option<Lateness>,
+        /// Maximum requests in flight.
+        pub in_flight: Option<u64>,
+        /// Planned requests in flight.
+        pub in_flight_wanted: Option<u64>,
+        /// Chunks with tokens.
+        pub token_chunks: Option<u64>,
+        /// Chunks read together with the previous one because the load generator was late.
+        pub merged_late: Option<u64>,
+        /// Chunks that arrived together with the previous one.
+        pub merged_by_server: Option<u64>,
+        /// Reads from sockets.
+        pub reads: Option<u64>,
+        /// Reads without a kernel time stamp.
+        pub unstamped_reads: Option<u64>,
+        /// Requests that were sent again on a new connection.
+        pub sent_again: Option<u64>,
+        /// Number of times that unrequested bytes arrived.
+        pub unasked: Option<u64>,
+        /// Requests for which no connection could be opened.
+        pub unopened: Option<u64>,
+    }
 }
 
 /// Distribution of delays, in seconds.
@@ -97,89 +87,75 @@ pub struct Lateness {
     pub max: f64,
 }
 
-macro_rules! figures {
-    ($(#[$attribute:meta])* $name:ident { $($(#[doc = $meaning:literal])* $field:ident: $kind:ty,)* }) => {
-        $(#[$attribute])*
-        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-        pub struct $name {
-            $(
-                $(#[doc = $meaning])*
-                #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
-                pub $field: Option<$kind>,
-            )*
-        }
-    };
-}
-
-figures! {
+optional_fields! {
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     /// The server's counters over the repeat. Times in seconds.
-    ServerCounts {
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+    pub struct ServerCounts {
         /// Requests.
-        requests: f64,
+        pub requests: Option<f64>,
         /// Prompt tokens.
-        prompt_tokens: f64,
+        pub prompt_tokens: Option<f64>,
         /// Output tokens.
-        output_tokens: f64,
+        pub output_tokens: Option<f64>,
         /// Mean time to first token.
-        ttft_mean: f64,
+        pub ttft_mean: Option<f64>,
         /// Mean time per output token.
-        tpot_mean: f64,
+        pub tpot_mean: Option<f64>,
         /// Mean gap between tokens.
-        itl_mean: f64,
+        pub itl_mean: Option<f64>,
         /// Mean time of a request.
-        e2e_mean: f64,
+        pub e2e_mean: Option<f64>,
         /// Mean time in the queue.
-        queue_mean: f64,
+        pub queue_mean: Option<f64>,
         /// Mean time of the prefill.
-        prefill_mean: f64,
+        pub prefill_mean: Option<f64>,
         /// Mean time of the decoding.
-        decode_mean: f64,
+        pub decode_mean: Option<f64>,
         /// Share of the prompt tokens found in the prefix cache.
-        prefix_cache_hit_rate: f64,
+        pub prefix_cache_hit_rate: Option<f64>,
         /// Pre-empted requests.
-        preemptions: f64,
+        pub preemptions: Option<f64>,
         /// Maximum running requests.
-        running_peak: f64,
+        pub running_peak: Option<f64>,
         /// Maximum waiting requests.
-        waiting_peak: f64,
+        pub waiting_peak: Option<f64>,
         /// Largest share of the KV cache in use.
-        kv_cache_usage_peak: f64,
+        pub kv_cache_usage_peak: Option<f64>,
     }
-}
 
-figures! {
     /// Memory use of the engine, in bytes.
-    EngineMemory {
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+    pub struct EngineMemory {
         /// Weights.
-        weights: f64,
+        pub weights: Option<f64>,
         /// Activations.
-        activations: f64,
+        pub activations: Option<f64>,
         /// Memory outside `PyTorch`.
-        non_torch: f64,
+        pub non_torch: Option<f64>,
         /// Weights and memory outside `PyTorch`.
-        weights_and_non_torch: f64,
+        pub weights_and_non_torch: Option<f64>,
         /// Captured graphs.
-        graphs: f64,
+        pub graphs: Option<f64>,
         /// The KV cache.
-        kv_cache: f64,
+        pub kv_cache: Option<f64>,
         /// Capacity of the KV cache in tokens.
-        kv_cache_tokens: f64,
+        pub kv_cache_tokens: Option<f64>,
         /// Whether the user set its size.
-        kv_cache_fixed: bool,
+        pub kv_cache_fixed: Option<bool>,
         /// Source of the capacity: `metrics`, `log`, or [`super::FROM_BLOCKS`].
-        kv_cache_from: String,
+        pub kv_cache_from: Option<String>,
     }
-}
 
-figures! {
     /// How a measurement ended early.
-    Stopped {
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+    pub struct Stopped {
         /// Why.
-        because: StoppedBecause,
+        pub because: Option<StoppedBecause>,
         /// Finished requests.
-        after: u64,
+        pub after: Option<u64>,
         /// Planned requests.
-        of: u64,
+        pub of: Option<u64>,
     }
 }
 

@@ -9,9 +9,7 @@ use crate::text::sanitize;
 
 /// `perfgate.bisect/1`, indented.
 pub fn json(report: &BisectReport) -> String {
-    let text = serde_json::to_string_pretty(report);
-    // Serialisation cannot fail: all keys are strings, and the writer is memory.
-    text.map(|text| text + "\n").unwrap_or_default()
+    crate::json::pretty(report)
 }
 
 /// For a terminal: the commit found, how much slower it is, and the cost of each step.
@@ -111,41 +109,34 @@ fn headline(report: &BisectReport, safe: fn(&str) -> String) -> String {
         );
     };
     let confirmation = report.confirmation();
-    let against = confirmation.map_or("its parent", |step| step.against.as_str());
-    let change = confirmation
-        .and_then(|step| step.change.as_ref())
-        .map_or_else(String::new, |change| {
-            format!(
-                ": {} ({}) {}, 95 % interval {} to {} (plus is worse)",
-                change.metric.label(),
-                safe(&change.scenario),
-                signed_percent(change.value),
-                signed_percent(change.low),
-                signed_percent(change.high)
-            )
-        });
+    let against = safe(confirmation.map_or("its parent", |step| &step.against));
+    let change = confirmation.and_then(|step| step.change.as_ref());
+    let change = change.map(|change| {
+        let [value, low, high] = [change.value, change.low, change.high].map(signed_percent);
+        format!(
+            ": {} ({}) {value}, 95 % interval {low} to {high} (plus is worse)",
+            change.metric.label(),
+            safe(&change.scenario)
+        )
+    });
+    let change = change.unwrap_or_default();
+    let (commit, merged) = (commit.short(), merged(report));
     match report.outcome {
         BisectOutcome::Found if does_not_serve(report) => format!(
-            "{} broke the server start, confirmed against {}: it does not serve, and its parent does.{}",
-            commit.short(),
-            safe(against),
-            merged(report)
+            "{commit} broke the server start, confirmed against {against}: it does not serve, and its parent does.{merged}"
         ),
-        BisectOutcome::Found => format!(
-            "{} made serving slower, confirmed against {}{change}.{}",
-            commit.short(),
-            safe(against),
-            merged(report)
-        ),
-        BisectOutcome::NotConfirmed | BisectOutcome::Several => format!(
-            "The search ended at {}, but the measurement against {} does not confirm it ({}){change}. No commit is named.",
-            commit.short(),
-            safe(against),
-            match confirmation.map(|step| step.answer) {
+        BisectOutcome::Found => {
+            format!("{commit} made serving slower, confirmed against {against}{change}.{merged}")
+        }
+        BisectOutcome::NotConfirmed | BisectOutcome::Several => {
+            let outcome = match confirmation.map(|step| step.answer) {
                 Some(StepOutcome::Good) => "not slower beyond a limit",
                 answer => answer.unwrap_or(StepOutcome::Undecided).word(),
-            }
-        ),
+            };
+            format!(
+                "The search ended at {commit}, but the measurement against {against} does not confirm it ({outcome}){change}. No commit is named."
+            )
+        }
     }
 }
 
@@ -179,38 +170,28 @@ fn merged(report: &BisectReport) -> String {
 }
 
 /// Every step with its name.
-fn numbered(report: &BisectReport) -> Vec<(String, &Step)> {
+fn numbered(report: &BisectReport) -> impl Iterator<Item = (String, &Step)> {
     let mut number = 0;
-    report
-        .steps
-        .iter()
-        .map(|step| {
-            let name = match step.role {
-                Role::GoodEnd => "good end".to_owned(),
-                Role::BadEnd => "bad end".to_owned(),
-                Role::Search => {
-                    number += 1;
-                    number.to_string()
-                }
-                Role::Confirmation => "confirm".to_owned(),
-            };
-            (name, step)
-        })
-        .collect()
+    report.steps.iter().map(move |step| {
+        let name = match step.role {
+            Role::GoodEnd => "good end".to_owned(),
+            Role::BadEnd => "bad end".to_owned(),
+            Role::Search => {
+                number += 1;
+                number.to_string()
+            }
+            Role::Confirmation => "confirm".to_owned(),
+        };
+        (name, step)
+    })
 }
 
 fn changed(step: &Step) -> String {
-    step.change.as_ref().map_or_else(
-        || "not measured".to_owned(),
-        |change| {
-            format!(
-                "{} ({} to {})",
-                signed_percent(change.value),
-                signed_percent(change.low),
-                signed_percent(change.high)
-            )
-        },
-    )
+    let Some(change) = &step.change else {
+        return "not measured".to_owned();
+    };
+    let [value, low, high] = [change.value, change.low, change.high].map(signed_percent);
+    format!("{value} ({low} to {high})")
 }
 
 fn cost(report: &BisectReport) -> String {
@@ -225,32 +206,25 @@ fn cost(report: &BisectReport) -> String {
 
 fn sureness(report: &BisectReport) -> String {
     let sureness = report.sureness;
-    let share = |value: f64| percent(value);
+    let [each, whole, name] =
+        [sureness.step_error, sureness.astray, sureness.wrong_name].map(percent);
+    let steps = count(sureness.steps, "step");
+    let per_step = format!("Error probability, at most: {each} for each of {steps}");
     match report.outcome {
         BisectOutcome::Found if does_not_serve(report) => {
             let starts = "A commit counts as not serving only after two failed starts.";
             if sureness.steps == 0 {
-                return starts.to_owned();
+                starts.to_owned()
+            } else {
+                format!("{per_step} that measured. {starts}")
             }
-            format!(
-                "Error probability, at most: {} for each of {} that measured. {starts}",
-                share(sureness.step_error),
-                count(sureness.steps, "step")
-            )
         }
         BisectOutcome::Found => format!(
-            "Error probability, at most: {} for each of {}, {} for the whole search, {} for naming a commit without a relevant regression, because the confirmation uses new evidence.",
-            share(sureness.step_error),
-            count(sureness.steps, "step"),
-            share(sureness.astray),
-            share(sureness.wrong_name)
+            "{per_step}, {whole} for the whole search, {name} for naming a commit without a relevant regression, because the confirmation uses new evidence."
         ),
-        BisectOutcome::NotConfirmed | BisectOutcome::Several => format!(
-            "Error probability, at most: {} for each of {}, {} for the whole search.",
-            share(sureness.step_error),
-            count(sureness.steps, "step"),
-            share(sureness.astray)
-        ),
+        BisectOutcome::NotConfirmed | BisectOutcome::Several => {
+            format!("{per_step}, {whole} for the whole search.")
+        }
     }
 }
 

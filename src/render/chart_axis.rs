@@ -1,9 +1,7 @@
 //! Shared parts of charts: the span of an axis, its grid and labels, and shapes that distinguish the sides without colour.
 
-use std::fmt::Write as _;
-
-use super::number::Axis;
-use super::svg::Scale;
+use super::number::{Axis, extent};
+use super::svg::{Point, Scale, Svg};
 
 /// Smallest width of a label's character, in SVG units.
 const CHARACTER: f64 = 7.5;
@@ -19,25 +17,27 @@ pub(super) struct Plot {
 }
 
 impl Plot {
-    /// Horizontal lines with their labels at the left; labels of changes have a sign.
-    pub(super) fn rows(&self, svg: &mut String, axis: Axis, label: fn(Axis, f64) -> String) {
-        for tick in round(self.y, axis) {
-            let at = self.y.at(tick);
-            let _ = write!(
-                svg,
-                "<line class=\"grid\" x1=\"{:.1}\" y1=\"{at:.1}\" x2=\"{:.1}\" y2=\"{at:.1}\"/>\
-                 <text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
-                self.x.start,
-                self.x.end,
-                self.x.start - 8.0,
-                at + 4.0,
-                label(axis, tick)
-            );
+    /// The position of a value of both axes.
+    pub(super) fn at(&self, x: f64, y: f64) -> Point {
+        (self.x.at(x), self.y.at(y))
+    }
+
+    /// Horizontal lines with their labels at the left, at round values; labels of changes have a sign.
+    pub(super) fn rows(&self, svg: &mut Svg, axis: Axis, label: fn(Axis, f64) -> String) {
+        let labels = self.y.round(axis);
+        self.grid(svg, labels.map(|tick| (self.y.at(tick), label(axis, tick))));
+    }
+
+    /// Horizontal lines with their labels at the left.
+    pub(super) fn grid(&self, svg: &mut Svg, labels: impl Iterator<Item = (f64, String)>) {
+        for (y, text) in labels {
+            svg.line("grid", (self.x.start, y), (self.x.end, y));
+            svg.text("tick", "end", (self.x.start - 8.0, y + 4.0), &text);
         }
     }
 
-    /// Labels below the plot, from the left; a label that would touch the one before it is left out. They must be sanitized.
-    pub(super) fn columns(&self, svg: &mut String, labels: impl Iterator<Item = (f64, String)>) {
+    /// Labels below the plot, from the left; a label that would touch the one before it is left out.
+    pub(super) fn columns(&self, svg: &mut Svg, labels: impl Iterator<Item = (f64, String)>) {
         let mut free_from = f64::NEG_INFINITY;
         for (x, text) in labels {
             let half = width(&text) / 2.0;
@@ -45,37 +45,15 @@ impl Plot {
                 continue;
             }
             free_from = x + half + CHARACTER;
-            let _ = write!(
-                svg,
-                "<text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{text}</text>",
-                self.y.start + 18.0
-            );
+            svg.text("tick", "middle", (x, self.y.start + 18.0), &text);
         }
     }
 
     /// A horizontal line of that class through the whole plot.
-    pub(super) fn level(&self, svg: &mut String, class: &str, value: f64) {
+    pub(super) fn level(&self, svg: &mut Svg, class: &str, value: f64) {
         let at = self.y.at(value);
-        let _ = write!(
-            svg,
-            "<line class=\"{class}\" x1=\"{:.1}\" y1=\"{at:.1}\" x2=\"{:.1}\" y2=\"{at:.1}\"/>",
-            self.x.start, self.x.end
-        );
+        svg.line(class, (self.x.start, at), (self.x.end, at));
     }
-}
-
-/// Round values in the unit of the axis.
-pub(super) fn round(scale: Scale, axis: Axis) -> impl Iterator<Item = f64> {
-    let factor = axis.factor();
-    let counted = Scale {
-        from: scale.from / factor,
-        to: scale.to / factor,
-        ..scale
-    };
-    let ticks = counted.ticks().into_iter();
-    ticks
-        .map(move |tick| tick * factor)
-        .filter(move |tick| axis.can_be(*tick))
 }
 
 /// Width of a text.
@@ -97,11 +75,7 @@ pub(super) fn cut(text: &str, most: usize) -> String {
 
 /// An axis with room for all values. `None` without a finite value, or if the values are too large to draw.
 pub(super) fn span(values: impl Iterator<Item = f64>, from_zero: bool) -> Option<(f64, f64)> {
-    let (mut low, mut high) = values
-        .filter(|value| value.is_finite())
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
-            (low.min(value), high.max(value))
-        });
+    let (mut low, mut high) = extent(values.filter(|value| value.is_finite()));
     if low > high {
         return None;
     }
@@ -122,21 +96,14 @@ pub(super) fn span(values: impl Iterator<Item = f64>, from_zero: bool) -> Option
 }
 
 /// A square for the baseline, a circle for the candidate; hollow where it does not count.
-pub(super) fn mark(svg: &mut String, class: &str, hollow: bool, x: f64, y: f64) {
+pub(super) fn mark(svg: &mut Svg, class: &str, hollow: bool, (x, y): Point) {
     let void = if hollow { " void" } else { "" };
-    let _ = if class == "base" {
-        write!(
-            svg,
-            "<rect class=\"base{void}\" x=\"{:.1}\" y=\"{:.1}\" width=\"9\" height=\"9\"/>",
-            x - 4.5,
-            y - 4.5
-        )
+    let classes = format!("{class}{void}");
+    if class == "base" {
+        svg.rect(&classes, (x - 4.5, y - 4.5), (9.0, 9.0));
     } else {
-        write!(
-            svg,
-            "<circle class=\"{class}{void}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\"/>"
-        )
-    };
+        svg.circle(&classes, (x, y), 5.0);
+    }
 }
 
 /// Moves neighbouring labels apart within both ends, so that none covers another one while there is room.

@@ -1,12 +1,10 @@
 //! A judged metric over the accepted sessions, with the two runs and the limit.
 
-use std::fmt::Write as _;
-
 use super::chart_axis::{Plot, apart, cut, mark, span};
-use super::number::{self, Axis};
-use super::svg::{Scale, WIDTH, open};
+use super::number::{self, Axis, extent};
+use super::short_commit;
+use super::svg::{Scale, Svg, WIDTH};
 use crate::report::comparison::{History, Session};
-use crate::text::sanitize;
 
 const HEIGHT: f64 = 230.0;
 
@@ -19,82 +17,68 @@ const FAR: f64 = 2.0;
 /// `None` without data.
 pub(super) fn history(history: &History, title: &str) -> Option<String> {
     let unit = history.unit;
+    let sessions = || (0_u32..).map(f64::from).zip(&history.sessions);
     let runs = || {
-        history
-            .sessions
-            .iter()
-            .map(|session| session.value)
-            .chain(history.baseline)
-            .chain(history.candidate)
+        let accepted = history.sessions.iter().map(|session| session.value);
+        accepted.chain(history.baseline).chain(history.candidate)
     };
-    let (least, most) = runs().fold((f64::INFINITY, 0.0), |(least, most), value| {
-        (value.min(least), value.max(most))
-    });
+    let (least, most) = extent(runs());
     let near = |limit: f64| limit > least / FAR && limit < most * FAR;
     let limit = history.limit.filter(|limit| near(*limit));
     let (from, to) = span(runs().chain(limit), false)?;
-    let plot = plot(history.sessions.len(), from, to);
     #[expect(clippy::cast_precision_loss, reason = "a few dozen sessions")]
-    let x = |place: usize| plot.x.at(place as f64);
-    let mut svg = open(HEIGHT, title, &described(history));
+    let last = history.sessions.len() as f64;
+    let plot = plot(last, from, to);
+    let mut svg = Svg::new(HEIGHT, title, &described(history));
     plot.rows(&mut svg, Axis::of(unit, from, to), Axis::label);
-    let dates = history
-        .sessions
-        .iter()
-        .enumerate()
-        .map(|(place, session)| (x(place), sanitize::html(&day(session))))
+    let dates = sessions()
+        .map(|(place, session)| (plot.x.at(place), day(session)))
         .filter(|(_, day)| !day.is_empty());
     plot.columns(&mut svg, dates);
-    let mut names = Vec::new();
     if let Some(limit) = limit {
         plot.level(&mut svg, "limit", limit);
-        names.push((limit, "limit", limit));
     }
     if let Some(baseline) = history.baseline {
         plot.level(&mut svg, "curve base", baseline);
-        names.push((baseline, "baseline", baseline));
     }
-    svg.push_str(&segments(history, &plot));
-    svg.push_str(&trail(history, &plot));
-    for (place, session) in history.sessions.iter().enumerate() {
-        diamond(
-            &mut svg,
-            x(place),
-            plot.y.at(session.value),
-            &named(history, session),
-        );
+    for (place, session) in sessions() {
+        begin(&mut svg, session, place - 0.5, plot);
+    }
+    svg.polyline(
+        "trail",
+        sessions().map(|(place, session)| plot.at(place, session.value)),
+    );
+    for (place, session) in sessions() {
+        let (x, y) = plot.at(place, session.value);
+        let diamond = format!("M{x:.1} {:.1}l5 5-5 5-5-5z", y - 5.0);
+        svg.titled_path("session", &diamond, &named(history, session));
     }
     if let Some(candidate) = history.candidate {
-        mark(
-            &mut svg,
-            "head",
-            false,
-            x(history.sessions.len()),
-            plot.y.at(candidate),
-        );
-        names.push((candidate, "candidate", candidate));
+        mark(&mut svg, "head", false, plot.at(last, candidate));
     }
+    let names = [
+        ("limit", limit),
+        ("baseline", history.baseline),
+        ("candidate", history.candidate),
+    ];
+    let names = names
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
+    let names: Vec<(&str, f64)> = names.collect();
     let mut places: Vec<f64> = names
         .iter()
-        .map(|(value, _, _)| plot.y.at(*value) + 4.0)
+        .map(|(_, value)| plot.y.at(*value) + 4.0)
         .collect();
     apart(&mut places, plot.y.end, plot.y.start);
-    for ((_, name, value), place) in names.iter().zip(places) {
-        let _ = write!(
-            svg,
-            "<text class=\"name\" x=\"{:.1}\" y=\"{place:.1}\">{name} {}</text>",
-            plot.x.end + 10.0,
-            number::value(*value, unit)
-        );
+    for ((name, value), place) in names.into_iter().zip(places) {
+        let text = format!("{name} {}", number::value(value, unit));
+        svg.text("name", "start", (plot.x.end + 10.0, place), &text);
     }
-    svg.push_str("</svg>");
-    Some(svg)
+    Some(svg.closed())
 }
 
 /// A position for every session and one for the candidate.
-fn plot(sessions: usize, from: f64, to: f64) -> Plot {
-    #[expect(clippy::cast_precision_loss, reason = "a few dozen sessions")]
-    let last = sessions as f64;
+fn plot(last: f64, from: f64, to: f64) -> Plot {
     Plot {
         x: Scale {
             from: -0.5,
@@ -111,52 +95,19 @@ fn plot(sessions: usize, from: f64, to: f64) -> Plot {
     }
 }
 
-/// A vertical line before every session that begins a segment, or at which a step was found.
-fn segments(history: &History, plot: &Plot) -> String {
-    let mut svg = String::new();
-    for (place, session) in history.sessions.iter().enumerate() {
-        let (class, title) = match &session.begins_segment {
-            Some(because) => ("segment", format!("accepted: {because}")),
-            None if session.is_step => (
-                "segment found",
-                "a step, found by E-divisive, without a reason".to_owned(),
-            ),
-            None => continue,
-        };
-        #[expect(clippy::cast_precision_loss, reason = "a few dozen sessions")]
-        let x = plot.x.at(place as f64 - 0.5);
-        let _ = write!(
-            svg,
-            "<line class=\"{class}\" x1=\"{x:.1}\" y1=\"{:.1}\" x2=\"{x:.1}\" y2=\"{:.1}\"><title>{}</title></line>",
-            plot.y.end,
-            plot.y.start,
-            sanitize::html(&title)
-        );
-    }
-    svg
-}
-
-/// The line from session to session.
-fn trail(history: &History, plot: &Plot) -> String {
-    let points = history.sessions.iter().enumerate().map(|(place, session)| {
-        #[expect(clippy::cast_precision_loss, reason = "a few dozen sessions")]
-        let x = plot.x.at(place as f64);
-        format!("{x:.1},{:.1}", plot.y.at(session.value))
-    });
-    let points: Vec<String> = points.collect();
-    format!(
-        "<polyline class=\"trail\" points=\"{}\"/>",
-        points.join(" ")
-    )
-}
-
-fn diamond(svg: &mut String, x: f64, y: f64, text: &str) {
-    let _ = write!(
-        svg,
-        "<path class=\"session\" d=\"M{x:.1} {:.1}l5 5-5 5-5-5z\"><title>{}</title></path>",
-        y - 5.0,
-        sanitize::html(text)
-    );
+/// A vertical line before a session that begins a segment, or at which a step was found.
+fn begin(svg: &mut Svg, session: &Session, place: f64, plot: Plot) {
+    let (class, title) = match &session.begins_segment {
+        Some(because) => ("segment", format!("accepted: {because}")),
+        None if session.is_step => (
+            "segment found",
+            "a step, found by E-divisive, without a reason".to_owned(),
+        ),
+        None => return,
+    };
+    let x = plot.x.at(place);
+    let line = format!("M{x:.1} {:.1}V{:.1}", plot.y.end, plot.y.start);
+    svg.titled_path(class, &line, &title);
 }
 
 /// The day of a session; foreign text.
@@ -166,16 +117,9 @@ fn day(session: &Session) -> String {
 }
 
 fn named(history: &History, session: &Session) -> String {
-    let commit: String = session
-        .commit
-        .as_deref()
-        .unwrap_or_default()
-        .chars()
-        .take(10)
-        .collect();
     let words = [
         day(session),
-        commit,
+        short_commit(session.commit.as_deref().unwrap_or_default()),
         number::value(session.value, history.unit),
     ];
     let words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();

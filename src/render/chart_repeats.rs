@@ -1,9 +1,7 @@
 //! The repeats of both sides as points in run order; alternating pairs side by side, joined by a line.
 
-use std::fmt::Write as _;
-
 use super::chart_axis::{cut, mark, span};
-use super::svg::{Scale, WIDTH, open};
+use super::svg::{Scale, Svg, WIDTH};
 use super::view::{Point, Row};
 use crate::text::sanitize;
 
@@ -31,69 +29,44 @@ pub(super) fn repeats(row: &Row) -> Option<String> {
     let lines = if row.paired { pairs(row) } else { sides(row) };
     #[expect(clippy::cast_precision_loss, reason = "a handful of repeats")]
     let height = 12.0 + LINE * lines.len() as f64;
-    let words = |points: &[Point]| points.iter().map(text).collect::<Vec<_>>().join(", ");
     let description = format!(
         "baseline: {}; candidate: {}",
-        words(&row.points[0]),
-        words(&row.points[1])
+        row.repeats_in_words(0),
+        row.repeats_in_words(1)
     );
-    let mut svg = open(
-        height,
-        &format!("{}: every repeat", row.metric),
-        &cut(&description, 2000),
-    );
+    let title = format!("{}: every repeat", row.metric);
+    let mut svg = Svg::new(height, &title, &cut(&description, 2000));
     let mut y = LINE / 2.0 + 4.0;
-    svg.push_str(&guides(lines.len(), scale, y));
+    svg.path("grid", &guides(lines.len(), scale, y));
     for Line { name, points } in lines {
         if !name.is_empty() {
-            let _ = write!(
-                svg,
-                "<text class=\"name\" x=\"0\" y=\"{:.1}\">{name}</text>",
-                y + 5.0
-            );
+            svg.text("name", "start", (0.0, y + 5.0), &name);
         }
         if let [Some((_, one)), Some((_, other))] = points[..] {
-            let _ = write!(
-                svg,
-                "<line class=\"join\" x1=\"{:.1}\" y1=\"{y:.1}\" x2=\"{:.1}\" y2=\"{y:.1}\"/>",
-                scale.at(one.value),
-                scale.at(other.value)
-            );
+            svg.line("join", (scale.at(one.value), y), (scale.at(other.value), y));
         }
         let mut texts = Vec::new();
         for (class, point) in points.into_iter().flatten() {
-            mark(
-                &mut svg,
-                class,
-                point.void.is_some(),
-                scale.at(point.value),
-                y,
-            );
-            texts.push(text(point));
+            let at = (scale.at(point.value), y);
+            mark(&mut svg, class, point.void.is_some(), at);
+            texts.push(point.in_words());
         }
-        let _ = write!(
-            svg,
-            "<text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-            WIDTH - TEXTS,
-            y + 4.0,
-            sanitize::html(&cut(&sanitize::line(&texts.join(" → ")), TEXT))
-        );
+        let texts = cut(&sanitize::line(&texts.join(" → ")), TEXT);
+        svg.text("tick", "start", (WIDTH - TEXTS, y + 4.0), &texts);
         y += LINE;
     }
-    svg.push_str("</svg>");
-    Some(svg)
+    Some(svg.closed())
 }
 
 /// A faint line below each row of points, all in one path: a page of many scenarios has thousands.
 fn guides(count: usize, scale: Scale, first: f64) -> String {
-    let mut path = String::from("<path class=\"grid\" d=\"");
-    let mut y = first;
-    for _ in 0..count {
-        let _ = write!(path, "M{:.0} {y:.0}H{:.0}", scale.start, scale.end);
-        y += LINE;
-    }
-    path.push_str("\"/>");
-    path
+    let lines = (0_u32..).map(f64::from).take(count);
+    lines
+        .map(|line| {
+            let y = first + line * LINE;
+            format!("M{:.0} {y:.0}H{:.0}", scale.start, scale.end)
+        })
+        .collect()
 }
 
 /// One line of the chart.
@@ -121,27 +94,18 @@ fn pairs(row: &Row) -> Vec<Line<'_>> {
 
 /// A line per repeat, the baseline's first.
 fn sides(row: &Row) -> Vec<Line<'_>> {
-    let mut lines = Vec::new();
-    for (name, class, points) in [
-        ("baseline", "base", &row.points[0]),
-        ("candidate", "head", &row.points[1]),
-    ] {
-        lines.extend(points.iter().enumerate().map(|(place, point)| Line {
-            name: if place == 0 {
-                name.to_owned()
-            } else {
-                String::new()
-            },
-            points: vec![Some((class, point))],
-        }));
-    }
-    lines
-}
-
-fn text(point: &Point) -> String {
-    match (&point.void, &point.weight) {
-        (Some(reason), _) => format!("{}, void: {reason}", point.text),
-        (None, Some(weight)) => format!("{}, {weight}", point.text),
-        (None, None) => point.text.clone(),
-    }
+    let [baseline, candidate] = row.points.each_ref();
+    let sides = [
+        ("baseline", "base", baseline),
+        ("candidate", "head", candidate),
+    ];
+    let line = |name: &str, class, place, point| Line {
+        name: if place == 0 { name } else { "" }.to_owned(),
+        points: vec![Some((class, point))],
+    };
+    let lines = sides.into_iter().flat_map(|(name, class, points)| {
+        let points = points.iter().enumerate();
+        points.map(move |(place, point)| line(name, class, place, point))
+    });
+    lines.collect()
 }

@@ -1,10 +1,8 @@
 //! Where it became slower: one bar per kind of request, right of zero where it is slower.
 
-use std::fmt::Write as _;
-
 use super::chart_axis::{LINE, cut, span};
 use super::number;
-use super::svg::{Scale, WIDTH, open};
+use super::svg::{Scale, Svg, WIDTH};
 use super::view::Part;
 use crate::text::sanitize;
 
@@ -38,48 +36,33 @@ pub(super) fn strata(parts: &[Part], title: &str) -> Option<String> {
         .iter()
         .map(|part| format!("{}: {}", part.requests_with, part.change))
         .collect();
-    let mut svg = open(bottom + 22.0, title, &cut(&words.join("; "), 2000));
+    let mut svg = Svg::new(bottom + 22.0, title, &cut(&words.join("; "), 2000));
     for tick in scale.ticks() {
         let x = scale.at(tick);
-        let _ = write!(
-            svg,
-            "<line class=\"grid\" x1=\"{x:.1}\" y1=\"22\" x2=\"{x:.1}\" y2=\"{bottom:.1}\"/>\
-             <text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
-            bottom + LINE,
-            number::signed_percent(tick)
-        );
+        svg.line("grid", (x, 22.0), (x, bottom));
+        let label = number::signed_percent(tick);
+        svg.text("tick", "middle", (x, bottom + LINE), &label);
     }
-    let _ = write!(
-        svg,
-        "<text class=\"tick\" x=\"{:.1}\" y=\"14\">← faster</text>\
-         <text class=\"tick\" x=\"{:.1}\" y=\"14\" text-anchor=\"end\">slower →</text>",
-        scale.start, scale.end
-    );
+    svg.text("tick", "start", (scale.start, 14.0), "← faster");
+    svg.text("tick", "end", (scale.end, 14.0), "slower →");
     let zero = scale.at(0.0);
     let mut y = 26.0 + ROW / 2.0;
     for part in parts {
-        let end = scale.at(part.value);
-        let side = if part.value > 0.0 { "slower" } else { "faster" };
         let name = format!("{} · {} requests", part.requests_with, part.requests);
-        let _ = write!(
-            svg,
-            "<text class=\"tick\" x=\"0\" y=\"{:.1}\">{}</text>\
-             <rect class=\"bar {side}\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"12\"/>\
-             <text class=\"name\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-            y + 4.0,
-            sanitize::html(&cut(&sanitize::line(&name), 48)),
-            zero.min(end),
-            y - 6.0,
-            (end - zero).abs().max(1.0),
-            WIDTH - VALUES + 14.0,
-            y + 4.0,
-            sanitize::html(&part.change)
-        );
+        let name = cut(&sanitize::line(&name), 48);
+        svg.text("tick", "start", (0.0, y + 4.0), &name);
+        let end = scale.at(part.value);
+        let class = if part.value > 0.0 {
+            "bar slower"
+        } else {
+            "bar faster"
+        };
+        let length = (end - zero).abs().max(1.0);
+        svg.rect(class, (zero.min(end), y - 6.0), (length, 12.0));
+        let value = (WIDTH - VALUES + 14.0, y + 4.0);
+        svg.text("name", "start", value, &part.change);
         y += ROW;
     }
-    let _ = write!(
-        svg,
-        "<line class=\"zero\" x1=\"{zero:.1}\" y1=\"22\" x2=\"{zero:.1}\" y2=\"{bottom:.1}\"/></svg>"
-    );
-    Some(svg)
+    svg.line("zero", (zero, 22.0), (zero, bottom));
+    Some(svg.closed())
 }

@@ -1,10 +1,8 @@
 //! GPUs and server over time: the last repeats of both runs in one chart.
 
-use std::fmt::Write as _;
-
-use super::chart_axis::{Plot, round, span};
-use super::number::{self, Axis};
-use super::svg::{Scale, WIDTH, open};
+use super::chart_axis::{Plot, span};
+use super::number::{self, Axis, extent};
+use super::svg::{Scale, Svg, WIDTH};
 use crate::metric::Unit;
 use crate::report::comparison::{Quantity, Timeline, Trace};
 
@@ -75,41 +73,29 @@ pub(super) fn timeline(timeline: &Timeline, title: &str) -> Option<String> {
             end: 10.0,
         },
     };
-    let mut svg = open(HEIGHT, title, &described(timeline));
+    let mut svg = Svg::new(HEIGHT, title, &described(timeline));
     plot.rows(&mut svg, axis(quantity, from, to), Axis::label);
     let time = Axis::of(Unit::Seconds, 0.0, longest);
+    let ticks = plot.x.round(time);
     plot.columns(
         &mut svg,
-        round(plot.x, time).map(|tick| (plot.x.at(tick), time.label(tick))),
+        ticks.map(|tick| (plot.x.at(tick), time.label(tick))),
     );
     for (class, traces) in sides {
         for trace in traces {
-            let _ = write!(
-                svg,
-                "<polyline class=\"curve thin {class}\" points=\"{}\"/>",
-                path(trace, plot)
-            );
+            let points = trace.time.iter().zip(&trace.values);
+            // Whole units in time keep a page of many points small.
+            let points = points.map(|(time, value)| (plot.x.at(*time).round(), plot.y.at(*value)));
+            svg.polyline(&format!("curve thin {class}"), points);
         }
     }
-    svg.push_str("</svg>");
-    Some(svg)
+    Some(svg.closed())
 }
 
 /// Whether the lowest is less than half of the highest.
 fn rises_from_nothing(values: impl Iterator<Item = f64>) -> bool {
-    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
-        (value.min(low), value.max(high))
-    });
+    let (low, high) = extent(values);
     low < high / 2.0
-}
-
-fn path(trace: &Trace, plot: Plot) -> String {
-    let points = trace.time.iter().zip(&trace.values);
-    let mut path = String::new();
-    for (time, value) in points {
-        let _ = write!(path, "{:.0},{:.1} ", plot.x.at(*time), plot.y.at(*value));
-    }
-    path
 }
 
 fn described(timeline: &Timeline) -> String {

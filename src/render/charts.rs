@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::view::{Part, View};
-use super::{chart_history, chart_strata, chart_timeline};
+use super::{at_scenario, chart_history, chart_strata, chart_timeline, short_commit};
 use crate::report::comparison::Comparison;
 
 /// A chart and its title.
@@ -36,7 +36,8 @@ struct Timelines {
 impl Charts {
     pub(super) fn of(comparison: &Comparison, view: &View) -> Self {
         let history = comparison.history.iter().filter_map(|history| {
-            let title = titled(history.metric.label(), &history.scenario, view);
+            let metric = history.metric.label();
+            let title = at_scenario(metric, &history.scenario, view.several_scenarios);
             let svg = chart_history::history(history, &title)?;
             Some(Figure { title, svg })
         });
@@ -57,16 +58,11 @@ fn accepted(comparison: &Comparison) -> Vec<String> {
         let Some(because) = &session.begins_segment else {
             continue;
         };
-        let day: String = session
-            .created
-            .iter()
-            .flat_map(|at| at.chars())
-            .take(10)
-            .collect();
-        let commit = session.commit.as_deref().map(super::short_commit);
-        let when = [Some(day), commit].into_iter().flatten();
-        let when: Vec<String> = when.filter(|word| !word.is_empty()).collect();
-        let step = format!("{}: accepted: {because}", when.join(" "));
+        let created = session.created.as_deref().unwrap_or_default();
+        let day: String = created.chars().take(10).collect();
+        let commit = session.commit.as_deref().unwrap_or_default();
+        let when = format!("{day} {}", short_commit(commit));
+        let step = format!("{}: accepted: {because}", when.trim());
         if !steps.contains(&step) {
             steps.push(step);
         }
@@ -74,32 +70,23 @@ fn accepted(comparison: &Comparison) -> Vec<String> {
     steps
 }
 
-/// The title, with the scenario if there are several.
-fn titled(what: &str, scenario: &str, view: &View) -> String {
-    if view.several_scenarios {
-        format!("{what} at {scenario}")
-    } else {
-        what.to_owned()
-    }
-}
-
 fn timelines(comparison: &Comparison) -> Vec<Timelines> {
-    let mut groups: Vec<Timelines> = Vec::new();
-    for timeline in &comparison.timelines {
-        let title = chart_timeline::name(timeline.quantity).to_owned();
-        let Some(svg) = chart_timeline::timeline(timeline, &title) else {
-            continue;
-        };
-        let figure = Figure { title, svg };
-        match groups.last_mut() {
-            Some(group) if group.scenario == timeline.scenario => group.figures.push(figure),
-            Some(_) | None => groups.push(Timelines {
-                scenario: timeline.scenario.clone(),
-                figures: vec![figure],
-            }),
-        }
-    }
-    groups
+    let groups = comparison
+        .timelines
+        .chunk_by(|one, other| one.scenario == other.scenario);
+    let drawn = groups.filter_map(|group| {
+        let figures = group.iter().filter_map(|timeline| {
+            let title = chart_timeline::name(timeline.quantity).to_owned();
+            let svg = chart_timeline::timeline(timeline, &title)?;
+            Some(Figure { title, svg })
+        });
+        let figures: Vec<Figure> = figures.collect();
+        (!figures.is_empty()).then(|| Timelines {
+            scenario: group[0].scenario.clone(),
+            figures,
+        })
+    });
+    drawn.collect()
 }
 
 fn strata(view: &View) -> Vec<Figure> {
@@ -109,7 +96,7 @@ fn strata(view: &View) -> Vec<Figure> {
     let groups = view.strata.chunk_by(alike);
     let figure = |parts: &[Part]| {
         let first = parts.first()?;
-        let title = titled(&first.latency, &first.scenario, view);
+        let title = at_scenario(&first.latency, &first.scenario, view.several_scenarios);
         let svg = chart_strata::strata(parts, &title)?;
         Some(Figure { title, svg })
     };

@@ -1,11 +1,11 @@
 //! Throughput against latency: one panel per latency, one line per run.
 
-use std::fmt::Write as _;
-
-use super::number::{self, Axis};
-use super::svg::{Scale, WIDTH, open};
+use super::chart_axis::{Plot, mark, width};
+use super::charts::Figure;
+use super::number::{self, Axis, extent};
+use super::svg::{Scale, Svg, WIDTH};
 use crate::metric::Unit;
-use crate::text::sanitize;
+use crate::report::comparison::{CurvePoint, CurveSide, LoadCurve};
 
 /// Height of a panel, in SVG units.
 const HEIGHT: f64 = 330.0;
@@ -14,8 +14,8 @@ const HEIGHT: f64 = 330.0;
 /// everything else into a line.
 const LOGARITHMIC_FROM: f64 = 5.0;
 
-/// Smallest width of a label's character, and height of a line of labels.
-const CHARACTER: (f64, f64) = (7.5, 13.0);
+/// Height of a line of labels.
+const LABEL_LINE: f64 = 13.0;
 
 /// If all points are beyond this share of the highest throughput, the axis begins near them.
 const CLOSE_TOGETHER: f64 = 0.4;
@@ -55,10 +55,54 @@ pub(super) struct Spot {
     pub(super) mark: String,
 }
 
+/// The marks of a load in words.
+pub(super) fn marks(is_capacity: bool, is_knee: bool) -> String {
+    let marks = [(is_capacity, "capacity"), (is_knee, "knee")];
+    let marks = marks.into_iter().filter(|(is, _)| *is);
+    let words: Vec<&str> = marks.map(|(_, word)| word).collect();
+    words.join(", ")
+}
+
+/// The panels of a comparison's curve, each with its title.
+pub(super) fn panels(curve: &LoadCurve) -> impl Iterator<Item = Figure> {
+    let ttft: fn(&CurvePoint) -> Option<f64> = |point| point.ttft;
+    let latencies = [("TTFT P95", ttft), ("TPOT P95", |point| point.tpot)];
+    latencies.into_iter().filter_map(|(title, latency)| {
+        let line = |name, class, side: &CurveSide| Line {
+            name,
+            class,
+            spots: spots(side, latency),
+        };
+        let svg = panel(&Panel {
+            latency: title,
+            limit: None,
+            lines: vec![
+                line("baseline", "base", &curve.baseline),
+                line("candidate", "head", &curve.candidate),
+            ],
+        })?;
+        let title = format!("{title} over the {}", curve.load.replace('_', " "));
+        Some(Figure { title, svg })
+    })
+}
+
+fn spots(side: &CurveSide, latency: fn(&CurvePoint) -> Option<f64>) -> Vec<Spot> {
+    let same = |one: Option<f64>, other: f64| one.is_some_and(|one| (one - other).abs() < 1e-9);
+    let spots = side.points.iter().filter_map(|point| {
+        let (is_capacity, is_knee) = (same(side.capacity, point.load), same(side.knee, point.load));
+        Some(Spot {
+            load: point.load.to_string(),
+            throughput: point.throughput,
+            latency: latency(point)?,
+            mark: marks(is_capacity, is_knee),
+        })
+    });
+    spots.collect()
+}
+
 /// The axes of a panel.
 struct Axes {
-    x: Scale,
-    y: Scale,
+    plot: Plot,
     logarithmic: bool,
 }
 
@@ -66,9 +110,8 @@ impl Axes {
     /// `None` if all values are equal.
     fn of(panel: &Panel<'_>) -> Option<Self> {
         let spots = || panel.lines.iter().flat_map(|line| &line.spots);
-        let widest = spots().map(|spot| spot.throughput).max_by(f64::total_cmp)?;
-        let high = spots().map(|spot| spot.latency).max_by(f64::total_cmp)?;
-        let low = spots().map(|spot| spot.latency).min_by(f64::total_cmp)?;
+        let (least, widest) = extent(spots().map(|spot| spot.throughput));
+        let (low, high) = extent(spots().map(|spot| spot.latency));
         if !(widest > 0.0 && low > 0.0 && high.is_finite() && widest.is_finite()) {
             return None;
         }
@@ -77,7 +120,6 @@ impl Axes {
             .limit
             .filter(|limit| *limit > low / 3.0 && *limit < high * 3.0);
         let (low, high) = limit.map_or((low, high), |limit| (low.min(limit), high.max(limit)));
-        let least = spots().map(|spot| spot.throughput).min_by(f64::total_cmp)?;
         let from = if least > CLOSE_TOGETHER * widest {
             least - 0.3 * (widest - least)
         } else {
@@ -89,7 +131,7 @@ impl Axes {
         } else {
             (0.0, high * 1.15)
         };
-        Some(Self {
+        let plot = Plot {
             x: Scale {
                 from,
                 to: widest * 1.08,
@@ -102,31 +144,33 @@ impl Axes {
                 start: HEIGHT - 46.0,
                 end: 30.0,
             },
-            logarithmic,
-        })
+        };
+        Some(Self { plot, logarithmic })
     }
 
-    fn y(&self, latency: f64) -> f64 {
-        self.y.at(if self.logarithmic {
+    /// The latency in the unit of the axis.
+    fn scaled(&self, latency: f64) -> f64 {
+        if self.logarithmic {
             latency.ln()
         } else {
             latency
-        })
+        }
     }
 
     fn label(&self, latency: f64) -> String {
         if self.logarithmic {
             number::tick(latency)
         } else {
-            Axis::of(Unit::Seconds, self.y.from, self.y.to).label(latency)
+            Axis::of(Unit::Seconds, self.plot.y.from, self.plot.y.to).label(latency)
         }
     }
 
     fn y_ticks(&self) -> Vec<f64> {
+        let y = self.plot.y;
         if !self.logarithmic {
-            return self.y.ticks();
+            return y.ticks();
         }
-        let (low, high) = (self.y.from.exp(), self.y.to.exp());
+        let (low, high) = (y.from.exp(), y.to.exp());
         let mut ticks = Vec::new();
         let mut power = 10_f64.powf(low.log10().floor());
         while power <= high {
@@ -141,43 +185,28 @@ impl Axes {
 /// The panel. `None` without a point that has a latency.
 pub(super) fn panel(panel: &Panel<'_>) -> Option<String> {
     let axes = Axes::of(panel)?;
+    let plot = axes.plot;
     let scale = if axes.logarithmic {
         ", logarithmic"
     } else {
         ""
     };
     let title = format!("{} over throughput", panel.latency);
-    let mut svg = open(HEIGHT, &title, &described(panel));
-    for tick in axes.y_ticks() {
-        let at = axes.y(tick);
-        let _ = write!(
-            svg,
-            "<line class=\"grid\" x1=\"{:.1}\" y1=\"{at:.1}\" x2=\"{:.1}\" y2=\"{at:.1}\"/>\
-             <text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
-            axes.x.start,
-            axes.x.end,
-            axes.x.start - 8.0,
-            at + 4.0,
-            axes.label(tick)
-        );
-    }
-    for tick in axes.x.ticks() {
-        let at = axes.x.at(tick);
-        let _ = write!(
-            svg,
-            "<text class=\"tick\" x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
-            axes.y.start + 18.0,
-            number::plain(tick)
-        );
-    }
-    let _ = write!(
-        svg,
-        "<text class=\"tick\" x=\"0\" y=\"14\">{}{scale}</text>\
-         <text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">output tokens/s →</text>",
-        sanitize::html(panel.latency),
-        axes.x.end,
-        HEIGHT - 8.0
+    let mut svg = Svg::new(HEIGHT, &title, &described(panel));
+    let latencies = axes.y_ticks().into_iter();
+    plot.grid(
+        &mut svg,
+        latencies.map(|tick| (plot.y.at(axes.scaled(tick)), axes.label(tick))),
     );
+    let throughputs = plot.x.ticks().into_iter();
+    plot.columns(
+        &mut svg,
+        throughputs.map(|tick| (plot.x.at(tick), number::plain(tick))),
+    );
+    let caption = format!("{}{scale}", panel.latency);
+    svg.text("tick", "start", (0.0, 14.0), &caption);
+    let below = (plot.x.end, HEIGHT - 8.0);
+    svg.text("tick", "end", below, "output tokens/s →");
     if let Some(limit) = panel.limit {
         draw_limit(&mut svg, limit, &axes);
     }
@@ -185,92 +214,45 @@ pub(super) fn panel(panel: &Panel<'_>) -> Option<String> {
     for line in &panel.lines {
         draw(&mut svg, line, &axes, &mut labels);
     }
-    svg.push_str("</svg>");
-    Some(svg)
+    Some(svg.closed())
 }
 
-fn draw_limit(svg: &mut String, limit: f64, axes: &Axes) {
-    let value = if axes.logarithmic { limit.ln() } else { limit };
+fn draw_limit(svg: &mut Svg, limit: f64, axes: &Axes) {
+    let Plot { x, y } = axes.plot;
+    let value = axes.scaled(limit);
     let text = format!("limit {}", number::tick(limit));
-    if (axes.y.from..=axes.y.to).contains(&value) {
-        let at = axes.y(limit);
-        let _ = write!(
-            svg,
-            "<line class=\"limit\" x1=\"{:.1}\" y1=\"{at:.1}\" x2=\"{:.1}\" y2=\"{at:.1}\"/>\
-             <text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\">{text}</text>",
-            axes.x.start,
-            axes.x.end,
-            axes.x.start + 6.0,
-            at - 5.0
-        );
+    if (y.from..=y.to).contains(&value) {
+        axes.plot.level(svg, "limit", value);
+        svg.text("tick", "start", (x.start + 6.0, y.at(value) - 5.0), &text);
     } else {
-        let _ = write!(
-            svg,
-            "<text class=\"tick\" x=\"{:.1}\" y=\"14\" text-anchor=\"end\">{text}, outside this chart</text>",
-            axes.x.end
-        );
+        let text = format!("{text}, outside this chart");
+        svg.text("tick", "end", (x.end, 14.0), &text);
     }
 }
 
-fn draw(svg: &mut String, line: &Line<'_>, axes: &Axes, labels: &mut Vec<Label>) {
+fn draw(svg: &mut Svg, line: &Line<'_>, axes: &Axes, labels: &mut Vec<Label>) {
     let class = line.class;
-    let place = |spot: &Spot| (axes.x.at(spot.throughput), axes.y(spot.latency));
-    let points: Vec<String> = line
-        .spots
-        .iter()
-        .map(place)
-        .map(|(x, y)| format!("{x:.1},{y:.1}"))
-        .collect();
-    let _ = write!(
-        svg,
-        "<polyline class=\"curve {class}\" points=\"{}\"/>",
-        points.join(" ")
-    );
+    let place = |spot: &Spot| axes.plot.at(spot.throughput, axes.scaled(spot.latency));
+    svg.polyline(&format!("curve {class}"), line.spots.iter().map(place));
     // Marked points get their labels first.
     let mut spots: Vec<&Spot> = line.spots.iter().collect();
     spots.sort_by_key(|spot| spot.mark.is_empty());
     for spot in spots {
         let (x, y) = place(spot);
-        if class == "base" {
-            let _ = write!(
-                svg,
-                "<rect class=\"{class}\" x=\"{:.1}\" y=\"{:.1}\" width=\"8\" height=\"8\"/>",
-                x - 4.0,
-                y - 4.0
-            );
-        } else {
-            let _ = write!(
-                svg,
-                "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4.5\"/>"
-            );
-        }
+        mark(svg, class, false, (x, y));
         if !spot.mark.is_empty() {
-            let _ = write!(
-                svg,
-                "<circle class=\"ring {class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"9\"/>"
-            );
+            svg.circle(&format!("ring {class}"), (x, y), 9.0);
         }
-        let text = if spot.mark.is_empty() {
-            spot.load.clone()
-        } else {
-            format!("{} {}", spot.load, spot.mark)
-        };
-        #[expect(clippy::cast_precision_loss, reason = "a few characters")]
-        let width = CHARACTER.0 * text.chars().count() as f64;
+        let text = format!("{} {}", spot.load, spot.mark);
+        let text = text.trim_end();
         let label = Label {
-            left: x + 6.0 - width,
+            left: x + 6.0 - width(text),
             right: x + 6.0,
             // Baseline labels are below the points, so that the labels of two similar runs do not overlap.
             y: if class == "base" { y + 20.0 } else { y - 12.0 },
         };
         if !spot.mark.is_empty() || !labels.iter().any(|other| label.touches(other)) {
-            let _ = write!(
-                svg,
-                "<text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
-                label.right,
-                label.y,
-                sanitize::html(&text)
-            );
+            svg.text("tick", "end", (label.right, label.y), text);
             labels.push(label);
         }
     }
@@ -286,7 +268,7 @@ struct Label {
 impl Label {
     fn touches(&self, other: &Self) -> bool {
         let beside = self.right < other.left || other.right < self.left;
-        !beside && (self.y - other.y).abs() < CHARACTER.1
+        !beside && (self.y - other.y).abs() < LABEL_LINE
     }
 }
 

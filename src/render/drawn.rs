@@ -1,29 +1,19 @@
 //! Chooses the scenarios with charts, so that a page with many scenarios stays small.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use crate::report::comparison::{Comparison, Status};
+use super::by_scenario;
+use crate::report::comparison::{Comparison, Judgement, Status};
 
 /// Largest size of a page in bytes: it opens quickly, also from an artifact on a phone.
 pub(super) const LARGEST: usize = 1_000_000;
 
 /// All scenarios with rows: first those with a rule that does not hold, then the others, each in their order.
 pub(super) fn by_weight(comparison: &Comparison) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    let mut holding: HashMap<&str, bool> = HashMap::new();
-    for row in &comparison.judgements {
-        let holds = matches!(row.status, Status::Pass | Status::Improved);
-        match holding.entry(&row.scenario) {
-            Entry::Occupied(mut entry) => *entry.get_mut() &= holds,
-            Entry::Vacant(entry) => {
-                names.push(&row.scenario);
-                entry.insert(holds);
-            }
-        }
-    }
-    names.sort_by_key(|name| holding.get(name).copied());
-    names
+    let holds = |row: &&Judgement| matches!(row.status, Status::Pass | Status::Improved);
+    let mut scenarios = by_scenario(&comparison.judgements, |row| &row.scenario);
+    scenarios.sort_by_key(|(_, rows)| rows.iter().all(holds));
+    scenarios.into_iter().map(|(name, _)| name).collect()
 }
 
 /// The comparison with chart data of these scenarios only.

@@ -1,7 +1,8 @@
 //! How a comparison was decided and the next steps, in words.
 
+use super::number::percent;
+use super::short_commit;
 use super::view::Fact;
-use super::{number, short_commit};
 use crate::policy::rule::{Action, OnInconclusive};
 use crate::report::comparison::{Comparison, LookTaken, NextAction, Status, Verdict};
 use crate::stats::{HIGH_EDGE, LOW_EDGE, Noise};
@@ -35,18 +36,14 @@ pub(super) fn next(comparison: &Comparison) -> Vec<String> {
             ),
             None => "find the change that made it slower, or justify the regression".to_owned(),
         }),
-        Verdict::Report => {
-            steps.push(
-                "explain what grew, why, and why it is worth it, under the heading “perfgate analysis” in the pull request's text, or in a file (`--analysis FILE`; `perfgate report comparison.json --analysis FILE` does not measure again)"
-                    .to_owned(),
-            );
-        }
-        Verdict::Incomparable if !comparison.mismatches.is_empty() => {
-            steps.push(
-                "compare two runs of the same hardware and workload: measure a new baseline, or undo the differences"
-                    .to_owned(),
-            );
-        }
+        Verdict::Report => steps.push(
+            "explain what grew, why, and why it is worth it, under the heading “perfgate analysis” in the pull request's text, or in a file (`--analysis FILE`; `perfgate report comparison.json --analysis FILE` does not measure again)"
+                .to_owned(),
+        ),
+        Verdict::Incomparable if !comparison.mismatches.is_empty() => steps.push(
+            "compare two runs of the same hardware and workload: measure a new baseline, or undo the differences"
+                .to_owned(),
+        ),
         Verdict::Incomparable => {
             let worse: Vec<&str> = comparison
                 .judgements
@@ -112,61 +109,74 @@ fn explain(comparison: &Comparison) -> Option<String> {
     ))
 }
 
+/// The interim looks, in their order.
 pub(super) fn looks(comparison: &Comparison) -> Vec<String> {
     comparison.decision.looks.iter().map(look).collect()
 }
 
 fn look(taken: &LookTaken) -> String {
-    let LookTaken {
-        repeats,
-        pairs,
-        alpha,
-        beta,
-        verdict,
-    } = taken;
-    let evidence = match (repeats, pairs) {
-        (repeats, 0) => format!("{} against the stored baseline", count(*repeats, "repeat")),
-        (0, pairs) => count(*pairs, "alternating pair"),
-        (repeats, pairs) => format!(
-            "{} and {} against the stored baseline",
-            count(*pairs, "alternating pair"),
-            count(*repeats, "repeat")
-        ),
+    let pairs = count(taken.pairs, "alternating pair");
+    let repeats = format!(
+        "{} against the stored baseline",
+        count(taken.repeats, "repeat")
+    );
+    let evidence = match (taken.repeats, taken.pairs) {
+        (_, 0) => repeats,
+        (0, _) => pairs,
+        (_, _) => format!("{pairs} and {repeats}"),
     };
-    let verdict = super::view::sign_of_verdict(*verdict).word.to_lowercase();
-    let spent = if *alpha > 0.0 {
-        format!(
-            "{} of the false-block and {} of the false-pass",
-            number::percent(*alpha),
-            number::percent(*beta)
-        )
-    } else if *beta > 0.0 {
-        format!(
-            "no false-block and {} of the false-pass",
-            number::percent(*beta)
-        )
+    let [alpha, beta] = [taken.alpha, taken.beta].map(percent);
+    let spent = if taken.alpha > 0.0 {
+        format!("{alpha} of the false-block and {beta} of the false-pass")
+    } else if taken.beta > 0.0 {
+        format!("no false-block and {beta} of the false-pass")
     } else {
         "none of the".to_owned()
     };
+    let verdict = taken.verdict.word().to_lowercase();
     format!("{evidence}: {verdict} (spends {spent} probability)")
 }
 
+/// How it was decided.
 pub(super) fn decision(comparison: &Comparison) -> Vec<Fact> {
     let decision = &comparison.decision;
-    let fact = |name, value: String| Fact { name, value };
-    let noise = if decision.ledger_sessions == 0 {
-        let Noise { repeat, host, .. } = Noise::ASSUMED;
+    let mut facts = Vec::new();
+    let mut fact = |name, value: String| facts.push(Fact { name, value });
+    if let Some(name) = &decision.baseline_ref {
+        fact(
+            "judged by",
+            format!(
+                "baseline, ledger and thresholds of {name}: a pull request cannot change the limits it is judged by"
+            ),
+        );
+    }
+    fact(
+        "unit of evidence",
+        "the repeat: one measurement on one server start; requests of one repeat are not replicates"
+            .to_owned(),
+    );
+    let edge = percent(LOW_EDGE);
+    fact(
+        "blocks",
         format!(
-            "assumed: {} between repeats, {} between hosts, unless the repeats are noisier",
-            number::percent(repeat),
-            number::percent(host)
-        )
-    } else {
+            "if the estimate is at the limit or beyond, and a change of {edge} of the limit or less is ruled out"
+        ),
+    );
+    let edge = percent(HIGH_EDGE);
+    fact(
+        "passes",
         format!(
-            "learnt from {}",
-            count(decision.ledger_sessions, "accepted session")
-        )
-    };
+            "if the estimate is below the limit, and a change of {edge} of the limit or more is ruled out"
+        ),
+    );
+    let (alpha, rules) = (percent(decision.alpha), count(decision.family, "rule"));
+    fact(
+        "false block",
+        format!("at most {alpha} over {rules} that may block"),
+    );
+    let beta = percent(decision.beta);
+    fact("false pass", format!("at most {beta} per rule"));
+    fact("noise", noise(decision.ledger_sessions));
     let undecided = match decision.on_inconclusive {
         OnInconclusive::Auto => {
             "passes with a warning if the estimate is below the limit, else fails"
@@ -174,84 +184,50 @@ pub(super) fn decision(comparison: &Comparison) -> Vec<Fact> {
         OnInconclusive::Pass => "passes with a warning",
         OnInconclusive::Fail => "fails",
     };
-    let of_ref = decision.baseline_ref.as_ref().map(|name| {
-        fact(
-            "judged by",
-            format!(
-                "baseline, ledger and thresholds of {name}: a pull request cannot change the limits it is judged by"
-            ),
-        )
-    });
-    let mut facts: Vec<Fact> = of_ref.into_iter().collect();
-    facts.extend([
-        fact(
-            "unit of evidence",
-            "the repeat: one measurement on one server start; requests of one repeat are not replicates"
-                .to_owned(),
-        ),
-        fact(
-            "blocks",
-            format!(
-                "if the estimate is at the limit or beyond, and a change of {} of the limit or less is ruled out",
-                number::percent(LOW_EDGE)
-            ),
-        ),
-        fact(
-            "passes",
-            format!(
-                "if the estimate is below the limit, and a change of {} of the limit or more is ruled out",
-                number::percent(HIGH_EDGE)
-            ),
-        ),
-        fact(
-            "false block",
-            format!(
-                "at most {} over {} that may block",
-                number::percent(decision.alpha),
-                count(decision.family, "rule")
-            ),
-        ),
-        fact(
-            "false pass",
-            format!("at most {} per rule", number::percent(decision.beta)),
-        ),
-        fact("noise", noise),
-        fact("an undecided rule", undecided.to_owned()),
-    ]);
+    fact("an undecided rule", undecided.to_owned());
     if decision.pairs > 0 {
-        facts.push(fact(
+        fact(
             "alternating pairs",
             format!(
                 "{} of baseline and candidate on one machine; a block must hold on the pairs alone, a pass may also use the stored baseline",
                 decision.pairs
             ),
-        ));
+        );
     }
     facts
+}
+
+fn noise(ledger_sessions: u32) -> String {
+    if ledger_sessions > 0 {
+        return format!("learnt from {}", count(ledger_sessions, "accepted session"));
+    }
+    let Noise { repeat, host, .. } = Noise::ASSUMED;
+    format!(
+        "assumed: {} between repeats, {} between hosts, unless the repeats are noisier",
+        percent(repeat),
+        percent(host)
+    )
 }
 
 /// The command that repeats this comparison. Files of a commit are read from that commit.
 pub(super) fn reproduce(comparison: &Comparison) -> String {
     let mut command = "perfgate compare".to_owned();
     let decision = &comparison.decision;
-    if let Some(commit) = &decision.baseline_commit {
-        command.push_str(&format!(" --baseline-ref {}", sanitize::shell(commit)));
-    }
     let of_commit = decision
         .baseline_ref
         .as_ref()
         .map(|name| format!(" of {name}"));
-    let mut add = |flag: &str, file: &str| {
-        let label = of_commit.as_deref().unwrap_or_default();
-        let path = file.strip_suffix(label).unwrap_or(file);
-        command.push_str(&format!(" {flag} {}", sanitize::shell(path)));
+    let label = of_commit.as_deref().unwrap_or_default();
+    let mut add = |flag: &str, value: &str| {
+        let value = value.strip_suffix(label).unwrap_or(value);
+        command.push_str(&format!(" {flag} {}", sanitize::shell(value)));
     };
-    let pairs = comparison
-        .ab_baseline
-        .as_ref()
-        .zip(comparison.ab_candidate.as_ref());
-    let stored_too = pairs.is_none_or(|(base, _)| base.file != comparison.baseline.file);
-    if stored_too {
+    if let Some(commit) = &decision.baseline_commit {
+        add("--baseline-ref", commit);
+    }
+    let (base, candidate) = (&comparison.ab_baseline, &comparison.ab_candidate);
+    let pairs = base.as_ref().zip(candidate.as_ref());
+    if pairs.is_none_or(|(base, _)| base.file != comparison.baseline.file) {
         add("--baseline", &comparison.baseline.file);
         add("--candidate", &comparison.candidate.file);
     }
@@ -259,7 +235,7 @@ pub(super) fn reproduce(comparison: &Comparison) -> String {
         add("--ab-baseline", &base.file);
         add("--ab-candidate", &candidate.file);
     }
-    if let Some(ledger) = &comparison.decision.ledger {
+    if let Some(ledger) = &decision.ledger {
         add("--ledger", ledger);
     }
     command

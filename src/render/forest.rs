@@ -7,7 +7,6 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::chart_axis::round;
 use super::number::Axis;
 use super::svg::Scale;
 use super::view::{Row, RowChart, Sign, View};
@@ -45,7 +44,7 @@ pub(super) fn forest(view: &View) -> Option<Forest> {
         .collect();
     let charts: Vec<RowChart> = rows.iter().map(|(_, _, chart)| *chart).collect();
     let scale = scale(&charts)?;
-    let ticks: Vec<f64> = round(scale, axis(scale)).collect();
+    let ticks: Vec<f64> = scale.round(axis(scale)).collect();
     let lines = rows.into_iter().map(|(place, row, chart)| Line {
         name: row.title(view.several_scenarios),
         place,

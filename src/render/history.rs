@@ -1,13 +1,12 @@
 //! The history of a baseline for a terminal.
 
-use super::number;
+use super::number::{self, bar, extent};
+use super::short_commit;
 use super::terminal::{aligned, printed, wrapped};
 use crate::history::{Labels, Point, Series, Step, StepReason};
 use crate::record::Run;
+use crate::text::count::count;
 use crate::text::sanitize;
-
-/// Heights of a character of a line.
-const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// Sessions that fit on a line of 80 columns beside the name.
 const LONGEST: usize = 48;
@@ -53,73 +52,50 @@ pub fn text(labels: Labels<'_>, sessions: &[Run], series: &[Series], color: bool
 }
 
 fn span(sessions: &[Run]) -> String {
-    let day = |run: Option<&Run>| {
-        let created = run?.file.created.as_deref()?;
-        Some(sanitize::line(created.get(..10).unwrap_or(created)))
-    };
-    let count = match sessions.len() {
-        1 => "1 session".to_owned(),
-        count => format!("{count} sessions"),
-    };
-    match (day(sessions.first()), day(sessions.last())) {
+    let date = |run: Option<&Run>| Some(sanitize::line(day(run?.file.created.as_deref()?)));
+    let count = count(sessions.len(), "session");
+    match (date(sessions.first()), date(sessions.last())) {
         (Some(first), Some(last)) if first != last => format!("{count}, {first} to {last}"),
         (Some(day), _) | (_, Some(day)) => format!("{count}, {day}"),
         (None, None) => count,
     }
 }
 
+/// The day of a time stamp; foreign text.
+fn day(created: &str) -> &str {
+    created.get(..10).unwrap_or(created)
+}
+
 fn line(series: &Series, color: bool) -> String {
-    let unit = series.metric.unit();
-    let last = series
-        .points
-        .last()
-        .map(|point| number::value(point.value, unit))
-        .unwrap_or_default();
-    let drawn = spark(series);
-    let drawn = if color && !series.steps.is_empty() {
-        format!("\u{1b}[33m{drawn}\u{1b}[0m")
-    } else {
-        drawn
-    };
-    let release = since_release(series).unwrap_or_default();
-    format!("  {:<16} {drawn}  {last}{release}\n", series.metric.label())
+    let last = series.points.last();
+    let last = last.map(|point| number::value(point.value, series.metric.unit()));
+    let mut drawn = spark(series);
+    if color && !series.steps.is_empty() {
+        drawn = format!("\u{1b}[33m{drawn}\u{1b}[0m");
+    }
+    format!(
+        "  {:<16} {drawn}  {}{}\n",
+        series.metric.label(),
+        last.unwrap_or_default(),
+        since_release(series).unwrap_or_default()
+    )
 }
 
 fn spark(series: &Series) -> String {
-    let points = &series.points;
-    let from = points.len().saturating_sub(LONGEST);
-    let shown = &points[from..];
-    let (low, high) = shown
-        .iter()
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), point| {
-            (low.min(point.value), high.max(point.value))
-        });
-    let mut drawn = if from > 0 {
-        "…".to_owned()
-    } else {
-        String::new()
-    };
+    let from = series.points.len().saturating_sub(LONGEST);
+    let shown = &series.points[from..];
+    let (low, high) = extent(shown.iter().map(|point| point.value));
+    let mut drawn = String::new();
+    if from > 0 {
+        drawn.push('…');
+    }
     for (index, point) in shown.iter().enumerate() {
         if index > 0 && series.steps.iter().any(|step| step.at == from + index) {
             drawn.push('|');
         }
-        drawn.push(level(point.value, low, high));
+        drawn.push(bar(point.value, low, high));
     }
     drawn
-}
-
-fn level(value: f64, low: f64, high: f64) -> char {
-    if high <= low {
-        return LEVELS[0];
-    }
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "one of eight characters"
-    )]
-    let index = ((value - low) / (high - low) * (LEVELS.len() - 1) as f64).round() as usize;
-    LEVELS[index.min(LEVELS.len() - 1)]
 }
 
 /// Change of the newest session since the last release; positive is worse.
@@ -143,12 +119,10 @@ fn since_release(series: &Series) -> Option<String> {
 
 fn step_in_words(series: &Series, step: &Step) -> String {
     let at: Option<&Point> = series.points.get(step.at);
-    let when = at
-        .and_then(|point| point.created.as_deref())
-        .map(|created| format!(" at {}", created.get(..10).unwrap_or(created)));
-    let commit = at
-        .and_then(|point| point.commit.as_deref())
-        .map(|commit| format!(" ({})", super::short_commit(commit)));
+    let created = at.and_then(|point| point.created.as_deref());
+    let when = created.map(|created| format!(" at {}", day(created)));
+    let commit = at.and_then(|point| point.commit.as_deref());
+    let commit = commit.map(|commit| format!(" ({})", short_commit(commit)));
     let how = match &step.reason {
         StepReason::Segment(why) => why.clone(),
         StepReason::Found(p) => format!("found in the values (p = {p:.3})"),

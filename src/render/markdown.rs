@@ -2,7 +2,8 @@
 //! rest folded.
 
 use super::limited::{Limited, fold};
-use super::view::{Fact, MeasurementTable, Pair, Row, View, WarningText};
+use super::view::{Fact, FigureTable, Row, View, WarningText};
+use super::view_lines;
 use crate::report::comparison::Comparison;
 use crate::text::count::plural;
 use crate::text::sanitize::markdown as sanitized;
@@ -28,11 +29,12 @@ const LONGEST_LIST: usize = 20;
 /// Marker, verdict, identity, table, the rest folded. `accept_label` accepts a regression; `None` without a pull request, or
 /// where the label has no effect.
 pub fn comparison(comparison: &Comparison, accept_label: Option<&str>) -> String {
-    let view = View::of(comparison).accepted_by(comparison, accept_label);
+    let view = View::of(comparison);
+    let accept = accept_label.and_then(|label| view_lines::accept(comparison, label));
     let head = head(&view);
     let mut text = Limited::new(LONGEST.saturating_sub(head.chars().count()));
     table(&view, &mut text);
-    lines(&view, &mut text);
+    lines(&view, accept.as_deref(), &mut text);
     texts_of_the_author(&view, &mut text);
     folded(&view, &mut text);
     let note = if text.cut {
@@ -61,22 +63,12 @@ fn head(view: &View) -> String {
         ("Changed", &view.changes),
     ] {
         if !pairs.is_empty() {
-            let pairs: Vec<String> = pairs.iter().take(LONGEST_LIST).map(pair).collect();
+            let pairs = pairs.iter().take(LONGEST_LIST);
+            let pairs: Vec<String> = pairs.map(|pair| pair.in_words(sanitized)).collect();
             text.push_str(&format!("**{title}:** {}\n\n", pairs.join("; ")));
         }
     }
     text
-}
-
-fn pair(pair: &Pair) -> String {
-    let [what, baseline, candidate] =
-        [&pair.what, &pair.baseline, &pair.candidate].map(|text| sanitized(text));
-    Pair {
-        what,
-        baseline,
-        candidate,
-    }
-    .in_words()
 }
 
 /// The judgements, the worst first, so that the least important ones are cut; folded for a run that passes.
@@ -180,22 +172,25 @@ fn unbroken(value: &str) -> String {
 }
 
 /// The lines for a reader who reads only the top.
-fn lines(view: &View, text: &mut Limited) {
-    let mut line = |title: &str, sentence: Option<&String>| {
+fn lines(view: &View, accept: Option<&str>, text: &mut Limited) {
+    let line = |title: &str, sentence: Option<&str>, text: &mut Limited| {
         if let Some(sentence) = sentence {
             text.push(&format!("\n**{title}:** {}\n", sentence_of(sentence)));
         }
     };
-    line("Where", view.place.as_ref());
-    line("Noise", view.noise.as_ref());
-    match view.next.as_slice() {
+    line("Where", view.place.as_deref(), text);
+    line("Noise", view.noise.as_deref(), text);
+    match &view.next[..] {
         [] => {}
-        [one] => line("Next", Some(one)),
-        several => list("Next", several, text),
+        [one] => line("Next", Some(one), text),
+        several => {
+            text.push("\n**Next**\n\n");
+            for step in several.iter().take(LONGEST_LIST) {
+                text.push(&format!("- {}\n", sentence_of(step)));
+            }
+        }
     }
-    if let Some(accept) = &view.accept {
-        text.push(&format!("\n**To accept it:** {}\n", sentence_of(accept)));
-    }
+    line("To accept it", accept, text);
     let (open, more) = view
         .warnings
         .split_at(OPEN_WARNINGS.min(view.warnings.len()));
@@ -215,15 +210,6 @@ fn lines(view: &View, text: &mut Limited) {
                 text.cut = true;
             }
         });
-    }
-}
-
-fn list(title: &str, sentences: &[String], text: &mut Limited) {
-    if !sentences.is_empty() {
-        text.push(&format!("\n**{title}**\n\n"));
-        for sentence in sentences.iter().take(LONGEST_LIST) {
-            text.push(&format!("- {}\n", sentence_of(sentence)));
-        }
     }
 }
 
@@ -369,15 +355,16 @@ fn repeats(row: &Row, several_scenarios: bool, text: &mut Limited) {
 }
 
 fn strata(view: &View, text: &mut Limited) {
-    text.push(&format!("{}.\n\n", super::view::OF_STRATA));
+    text.push(
+        "Median change of the same requests in both runs; it explains and never decides.\n\n",
+    );
     for part in &view.strata {
-        let place = if view.several_scenarios {
-            format!("{}: ", sanitized(&part.scenario))
-        } else {
-            String::new()
-        };
+        let place = view
+            .several_scenarios
+            .then(|| sanitized(&part.scenario) + ": ");
         text.push(&format!(
-            "- {place}{} of {} requests with {}: {}\n",
+            "- {}{} of {} requests with {}: {}\n",
+            place.unwrap_or_default(),
             sanitized(&part.latency),
             part.requests,
             sanitized(&part.requests_with),
@@ -386,7 +373,7 @@ fn strata(view: &View, text: &mut Limited) {
     }
 }
 
-fn measurements(table: &MeasurementTable, text: &mut Limited) {
+fn measurements(table: &FigureTable, text: &mut Limited) {
     let mut rows = format!(
         "{}\n\n| figure | baseline | candidate | worse by |\n|---|---:|---:|---:|\n",
         sanitized(&table.scenario)
@@ -394,7 +381,7 @@ fn measurements(table: &MeasurementTable, text: &mut Limited) {
     for row in &table.rows {
         rows.push_str(&format!(
             "| {} | {} | {} | {} |\n",
-            sanitized(row.metric),
+            sanitized(&row.figure),
             sanitized(&row.baseline),
             sanitized(&row.candidate),
             row.change
@@ -406,11 +393,8 @@ fn measurements(table: &MeasurementTable, text: &mut Limited) {
     }
     for row in &table.rows {
         if let Some(note) = &row.note {
-            rows.push_str(&format!(
-                "- {} {}\n",
-                sanitized(row.metric),
-                sanitized(note)
-            ));
+            let (figure, note) = (sanitized(&row.figure), sanitized(note));
+            rows.push_str(&format!("- {figure} {note}\n"));
         }
     }
     text.push(&rows);

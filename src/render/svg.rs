@@ -1,15 +1,114 @@
-//! Charts as inline SVG with text alternatives. Colours are CSS classes, so that both themes and paper work.
+//! Writes inline SVG with text alternatives. Colours are CSS classes, so that both themes and paper work.
 
+use std::fmt;
 use std::fmt::Write as _;
 
-use super::chart_axis::round;
-use super::number::{self, Axis};
-use crate::metric::Unit;
-use crate::report::comparison::Distribution;
+use super::number::Axis;
 use crate::text::sanitize;
 
 /// Width of the drawing, in SVG units.
 pub(super) const WIDTH: f64 = 760.0;
+
+/// A position, in SVG units.
+pub(super) type Point = (f64, f64);
+
+/// An SVG unit with a decimal, if that is not zero.
+struct Short(f64);
+
+impl fmt::Display for Short {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{:.1}", self.0);
+        f.write_str(text.strip_suffix(".0").unwrap_or(&text))
+    }
+}
+
+/// A drawing.
+pub(super) struct Svg(String);
+
+impl Svg {
+    /// A drawing with its text alternative; both texts may be foreign.
+    pub(super) fn new(height: f64, title: &str, description: &str) -> Self {
+        Self(format!(
+            "<svg role=\"img\" viewBox=\"0 0 {WIDTH:.0} {height:.0}\" preserveAspectRatio=\"xMinYMin meet\">\
+             <title>{}</title><desc>{}</desc>",
+            sanitize::html(title),
+            sanitize::long_html(description)
+        ))
+    }
+
+    pub(super) fn line(&mut self, class: &str, (x1, y1): Point, (x2, y2): Point) {
+        let [x1, y1, x2, y2] = [x1, y1, x2, y2].map(Short);
+        self.add(format_args!(
+            "<line class=\"{class}\" x1=\"{x1}\" y1=\"{y1}\" x2=\"{x2}\" y2=\"{y2}\"/>"
+        ));
+    }
+
+    pub(super) fn polyline(&mut self, class: &str, points: impl IntoIterator<Item = Point>) {
+        let points = joined(points);
+        self.add(format_args!(
+            "<polyline class=\"{class}\" points=\"{points}\"/>"
+        ));
+    }
+
+    pub(super) fn polygon(&mut self, class: &str, points: impl IntoIterator<Item = Point>) {
+        let points = joined(points);
+        self.add(format_args!(
+            "<polygon class=\"{class}\" points=\"{points}\"/>"
+        ));
+    }
+
+    pub(super) fn rect(&mut self, class: &str, (x, y): Point, (width, height): Point) {
+        let [x, y, width, height] = [x, y, width, height].map(Short);
+        self.add(format_args!(
+            "<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\"/>"
+        ));
+    }
+
+    pub(super) fn circle(&mut self, class: &str, (x, y): Point, radius: f64) {
+        let [x, y, radius] = [x, y, radius].map(Short);
+        self.add(format_args!(
+            "<circle class=\"{class}\" cx=\"{x}\" cy=\"{y}\" r=\"{radius}\"/>"
+        ));
+    }
+
+    /// Text that ends, begins or has its middle there; it may be foreign.
+    pub(super) fn text(&mut self, class: &str, anchor: &str, (x, y): Point, text: &str) {
+        let (x, y, text) = (Short(x), Short(y), sanitize::html(text));
+        self.add(format_args!(
+            "<text class=\"{class}\" x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\">{text}</text>"
+        ));
+    }
+
+    pub(super) fn path(&mut self, class: &str, path: &str) {
+        self.add(format_args!("<path class=\"{class}\" d=\"{path}\"/>"));
+    }
+
+    /// A path with a text that is shown when the pointer is on it; the text may be foreign.
+    pub(super) fn titled_path(&mut self, class: &str, path: &str, title: &str) {
+        let title = sanitize::html(title);
+        self.add(format_args!(
+            "<path class=\"{class}\" d=\"{path}\"><title>{title}</title></path>"
+        ));
+    }
+
+    fn add(&mut self, element: fmt::Arguments<'_>) {
+        // Writing to memory cannot fail.
+        let _ = self.0.write_fmt(element);
+    }
+
+    /// The whole drawing.
+    pub(super) fn closed(self) -> String {
+        self.0 + "</svg>"
+    }
+}
+
+fn joined(points: impl IntoIterator<Item = Point>) -> String {
+    let points = points.into_iter();
+    let points: Vec<String> = points
+        .map(|(x, y)| format!("{},{}", Short(x), Short(y)))
+        .collect();
+    points.join(" ")
+}
 
 /// A scale from values to SVG units.
 #[derive(Clone, Copy)]
@@ -46,88 +145,18 @@ impl Scale {
             .filter(|tick| *tick <= self.to + 1e-12)
             .collect()
     }
-}
 
-pub(super) fn open(height: f64, title: &str, description: &str) -> String {
-    format!(
-        "<svg role=\"img\" viewBox=\"0 0 {WIDTH:.0} {height:.0}\" preserveAspectRatio=\"xMinYMin meet\">\
-         <title>{}</title><desc>{}</desc>",
-        sanitize::html(title),
-        sanitize::long_html(description)
-    )
-}
-
-/// The cumulative share of requests by latency, on both sides. `None` where a side has no samples.
-pub(super) fn ecdf(distribution: &Distribution, title: &str) -> Option<String> {
-    let (base, head) = (&distribution.baseline, &distribution.candidate);
-    if base.len() < 2 || head.len() < 2 {
-        return None;
+    /// Round values in the unit of the axis.
+    pub(super) fn round(self, axis: Axis) -> impl Iterator<Item = f64> {
+        let factor = axis.factor();
+        let counted = Self {
+            from: self.from / factor,
+            to: self.to / factor,
+            ..self
+        };
+        let ticks = counted.ticks().into_iter();
+        ticks
+            .map(move |tick| tick * factor)
+            .filter(move |tick| axis.can_be(*tick))
     }
-    // The slowest 1 % would stretch the axis and compress the rest.
-    let ends = |share: usize| [base, head].map(|side| side[(side.len() - 1) * share / 100]);
-    let (from, to) = (ends(0)[0].min(ends(0)[1]), ends(99)[0].max(ends(99)[1]));
-    if from.is_nan() || to.is_nan() || to <= from {
-        return None;
-    }
-    let x = Scale {
-        from,
-        to,
-        start: 48.0,
-        end: WIDTH - 16.0,
-    };
-    let y = Scale {
-        from: 0.0,
-        to: 1.0,
-        start: 236.0,
-        end: 16.0,
-    };
-    let describe = |side: &[f64]| {
-        let at = |percent: usize| number::seconds(side[(side.len() - 1) * percent / 100]);
-        format!("P50 {}, P95 {}", at(50), at(95))
-    };
-    let description = format!("baseline {}; candidate {}", describe(base), describe(head));
-    let mut svg = open(270.0, title, &description);
-    for share in [0.0, 0.25, 0.5, 0.75, 0.95] {
-        let at = y.at(share);
-        let _ = write!(
-            svg,
-            "<line class=\"grid\" x1=\"{:.1}\" y1=\"{at:.1}\" x2=\"{:.1}\" y2=\"{at:.1}\"/>\
-             <text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{:.0} %</text>",
-            x.start,
-            x.end,
-            x.start - 6.0,
-            at + 4.0,
-            share * 100.0
-        );
-    }
-    let axis = Axis::of(Unit::Seconds, from, to);
-    for tick in round(x, axis) {
-        let at = x.at(tick);
-        let _ = write!(
-            svg,
-            "<text class=\"tick\" x=\"{at:.1}\" y=\"256\" text-anchor=\"middle\">{}</text>",
-            axis.label(tick)
-        );
-    }
-    for (class, side) in [("base", base), ("head", head)] {
-        let _ = write!(
-            svg,
-            "<polyline class=\"curve {class}\" points=\"{}\"/>",
-            curve(side, x, y)
-        );
-    }
-    svg.push_str("</svg>");
-    Some(svg)
-}
-
-fn curve(side: &[f64], x: Scale, y: Scale) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "101 quantiles")]
-    let last = (side.len() - 1) as f64;
-    let mut points = String::new();
-    for (index, value) in side.iter().enumerate() {
-        #[expect(clippy::cast_precision_loss, reason = "101 quantiles")]
-        let share = index as f64 / last;
-        let _ = write!(points, "{:.1},{:.1} ", x.at(*value), y.at(share));
-    }
-    points
 }

@@ -6,8 +6,8 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::columns::{self, cut, width};
 use super::drawing::{Drawing, LEAST, MOST};
-use super::number;
-use super::view::{AnalysisText, MeasurementTable, Pair, Row, Sign, View};
+use super::number::{self, or_dash};
+use super::view::{AnalysisText, FigureTable, Row, Sign, View};
 use crate::metric::{ALWAYS_SHOWN, Metric};
 use crate::record::Failures;
 use crate::record::format::{Repeat, ResultFile, Scenario};
@@ -30,19 +30,17 @@ pub fn comparison(comparison: &Comparison, screen: Screen) -> String {
     let mut text = String::new();
     for line in [&view.subject, &view.sides] {
         if !line.is_empty() {
-            text.push_str(&columns::wrapped(
-                &sanitize::line(line),
-                " ",
-                screen.columns(),
-            ));
+            text.push_str(&named(line, screen));
         }
     }
     text.push('\n');
-    let changed: Vec<String> = view.changes.iter().map(Pair::in_words).collect();
-    for line in &changed {
-        text.push_str(&wrapped(&format!("changed: {line}")));
+    for pair in &view.changes {
+        text.push_str(&wrapped(&format!(
+            "changed: {}",
+            pair.in_words(str::to_owned)
+        )));
     }
-    if !changed.is_empty() {
+    if !view.changes.is_empty() {
         text.push('\n');
     }
     text.push_str(&judgements(&view, screen));
@@ -50,81 +48,69 @@ pub fn comparison(comparison: &Comparison, screen: Screen) -> String {
         text.push('\n');
         text.push_str(&measurements(table, view.several_scenarios, screen));
     }
-    let list = |title: &str, lines: &[String], text: &mut String| {
+    let mut list = |title: &str, lines: &[String]| {
         if !lines.is_empty() {
             text.push_str(&format!("\n {}\n", cut(title, screen.columns() - 1)));
             text.extend(lines.iter().map(|line| wrapped(line)));
         }
     };
-    let mismatches: Vec<String> = view.mismatches.iter().map(Pair::in_words).collect();
-    list("must match, but differs", &mismatches, &mut text);
-    let mut given = |title: &str, given: &Option<AnalysisText>| {
-        if let Some(given) = given {
-            let title = format!("{title} ({})", sanitize::line(&given.source));
-            list(&title, &given.lines, &mut text);
-        }
-    };
-    given("analysis report", &view.analysis);
-    given("explanation", &view.explanation);
-    if let Some(accepted) = &view.accepted {
-        let title = format!("accepted {}", sanitize::line(&accepted.source));
-        list(&title, &accepted.lines, &mut text);
-    }
-    let warnings: Vec<String> = view
-        .warnings
+    let mismatches = view
+        .mismatches
         .iter()
-        .map(|warning| warning.message.clone())
-        .collect();
-    list("warnings", &warnings, &mut text);
-    list("interim looks", &view.looks, &mut text);
+        .map(|pair| pair.in_words(str::to_owned));
+    list("must match, but differs", &mismatches.collect::<Vec<_>>());
+    let source = |given: &AnalysisText| sanitize::line(&given.source);
+    if let Some(given) = &view.analysis {
+        let title = format!("analysis report ({})", source(given));
+        list(&title, &given.lines);
+    }
+    if let Some(given) = &view.explanation {
+        list(&format!("explanation ({})", source(given)), &given.lines);
+    }
+    if let Some(accepted) = &view.accepted {
+        list(&format!("accepted {}", source(accepted)), &accepted.lines);
+    }
+    let warnings = view.warnings.iter();
+    let warnings = warnings.map(|warning| warning.message.clone());
+    list("warnings", &warnings.collect::<Vec<_>>());
+    list("interim looks", &view.looks);
     text.push_str(&end(&view, screen));
     text
 }
 
 /// The verdict and the next steps, at the end, where a reader looks first.
 fn end(view: &View, screen: Screen) -> String {
-    let sign = paint(&view.verdict, &view.title(), screen.color);
-    let exit = format!("(exit {})", view.exit_code);
-    let mut text = if width(&view.title()) + width(&exit) + 3 <= screen.columns() {
-        format!("\n {sign}  {exit}\n")
+    let painted = |text: &str| painted(&view.verdict, text, "1;", screen.color);
+    let (title, exit) = (view.title(), format!("(exit {})", view.exit_code));
+    let mut text = if width(&title) + width(&exit) + 3 <= screen.columns() {
+        format!("\n {}  {exit}\n", painted(&title))
     } else {
-        let title = columns::wrapped(&view.title(), " ", screen.columns());
-        format!(
-            "\n{}{INDENT}{exit}\n",
-            paint(&view.verdict, &title, screen.color)
-        )
+        format!("\n{}{INDENT}{exit}\n", painted(&named(&title, screen)))
     };
-    let headline = sanitize::line(&view.headline);
-    text.push_str(&wrapped_on(&headline, screen));
+    text.push_str(&wrapped_on(&sanitize::line(&view.headline), screen));
     let lines = [("where", &view.place), ("noise", &view.noise)];
     let lines = lines
         .into_iter()
         .filter_map(|(name, line)| Some((name, line.as_ref()?)));
     for (name, line) in lines.chain(view.next.iter().map(|step| ("next", step))) {
-        text.push_str(&wrapped_on(
-            &format!("{name}: {}", sanitize::line(line)),
-            screen,
-        ));
+        let line = format!("{name}: {}", sanitize::line(line));
+        text.push_str(&wrapped_on(&line, screen));
     }
     text
 }
 
 fn judgements(view: &View, screen: Screen) -> String {
-    let lines = judgement_lines(view, screen);
-    let (header, lines) = lines
-        .split_first()
-        .map_or((None, &[][..]), |(header, lines)| (Some(header), lines));
-    let mut text = header
-        .map(|header| format!("{header}\n"))
-        .unwrap_or_default();
+    let mut lines = judgement_lines(view, screen).into_iter();
+    let mut text: String = lines.next().map(|header| header + "\n").unwrap_or_default();
     let mut scenario = None;
     for (row, line) in view.rows.iter().zip(lines) {
         if view.several_scenarios && scenario != Some(&row.scenario) {
             scenario = Some(&row.scenario);
-            let name = sanitize::line(&row.scenario);
-            text.push_str(&columns::wrapped(&name, " ", screen.columns()));
+            text.push_str(&named(&row.scenario, screen));
         }
-        text.push_str(&painted(&row.sign, line, screen.color));
+        // What holds needs no attention.
+        let color = screen.color && row.sign.tone != "good";
+        text.push_str(&painted(&row.sign, &line, "", color));
         text.push('\n');
         text.push_str(&wrapped_on(&sanitize::line(&row.detail()), screen));
     }
@@ -134,14 +120,6 @@ fn judgements(view: &View, screen: Screen) -> String {
 /// A header and a line for every judgement: with drawings if there is room, else without, and in words on a very narrow
 /// terminal.
 fn judgement_lines(view: &View, screen: Screen) -> Vec<String> {
-    let cells = |row: &Row| {
-        [
-            row.metric.to_owned(),
-            row.baseline.clone(),
-            row.candidate.clone(),
-            row.change.clone(),
-        ]
-    };
     let table = |drawing: Option<Drawing>| {
         let mut header = ["metric", "baseline", "candidate", "worse by"]
             .map(str::to_owned)
@@ -150,12 +128,13 @@ fn judgement_lines(view: &View, screen: Screen) -> Vec<String> {
         header.push("verdict".to_owned());
         let mut table = aligned(&header);
         for row in &view.rows {
-            let mut cells = cells(row).to_vec();
-            cells.extend(drawing.map(|drawing| {
-                let drawn = row.chart.and_then(|chart| drawing.of(chart));
-                drawn.unwrap_or_default()
-            }));
-            cells.push(row.sign.word.to_owned());
+            let figures = [&row.baseline, &row.candidate, &row.change];
+            let mut cells = vec![row.metric];
+            cells.extend(figures.map(String::as_str));
+            let drawn = drawing.map(|drawing| row.chart.and_then(|chart| drawing.of(chart)));
+            let drawn = drawn.map(Option::unwrap_or_default);
+            cells.extend(drawn.as_deref());
+            cells.push(row.sign.word);
             table.add_row(cells);
         }
         printed(table)
@@ -175,13 +154,10 @@ fn judgement_lines(view: &View, screen: Screen) -> Vec<String> {
             "{}: {}, {} → {}, worse by {}",
             row.metric, row.sign.word, row.baseline, row.candidate, row.change
         );
-        let lines = columns::wrapped(&words, " ", screen.columns());
-        lines.trim_end().to_owned()
+        named(&words, screen).trim_end().to_owned()
     };
-    let header = " metric: verdict".to_owned();
-    std::iter::once(header)
-        .chain(view.rows.iter().map(in_words))
-        .collect()
+    let header = std::iter::once(" metric: verdict".to_owned());
+    header.chain(view.rows.iter().map(in_words)).collect()
 }
 
 /// A table without lines, with these column heads.
@@ -205,20 +181,14 @@ pub(super) fn printed(mut table: Table) -> Vec<String> {
         .collect()
 }
 
-fn measurements(table: &MeasurementTable, named: bool, screen: Screen) -> String {
+fn measurements(table: &FigureTable, has_name: bool, screen: Screen) -> String {
     let mut text = String::new();
-    if named {
-        let name = sanitize::line(&table.scenario);
-        text.push_str(&columns::wrapped(&name, " ", screen.columns()));
+    if has_name {
+        text.push_str(&named(&table.scenario, screen));
     }
     let mut cells = aligned(&["figure", "baseline", "candidate", "worse by"]);
     for row in &table.rows {
-        cells.add_row([
-            row.metric.to_owned(),
-            row.baseline.clone(),
-            row.candidate.clone(),
-            row.change.clone(),
-        ]);
+        cells.add_row([&row.figure, &row.baseline, &row.candidate, &row.change]);
     }
     let lines = printed(cells);
     if lines.iter().all(|line| width(line) <= screen.columns()) {
@@ -227,9 +197,9 @@ fn measurements(table: &MeasurementTable, named: bool, screen: Screen) -> String
         for row in &table.rows {
             let words = format!(
                 "{}: {} → {}, worse by {}",
-                row.metric, row.baseline, row.candidate, row.change
+                row.figure, row.baseline, row.candidate, row.change
             );
-            text.push_str(&columns::wrapped(&words, " ", screen.columns()));
+            text.push_str(&named(&words, screen));
         }
     }
     for reason in &table.reasons {
@@ -240,11 +210,7 @@ fn measurements(table: &MeasurementTable, named: bool, screen: Screen) -> String
 
 /// The values of a run: the median over its repeats and their spread.
 pub fn run(result: &ResultFile) -> String {
-    let mut text = String::new();
-    for scenario in &result.scenarios {
-        text.push_str(&run_scenario(scenario));
-    }
-    text
+    result.scenarios.iter().map(run_scenario).collect()
 }
 
 fn run_scenario(scenario: &Scenario) -> String {
@@ -262,31 +228,20 @@ fn run_scenario(scenario: &Scenario) -> String {
             .iter()
             .filter_map(|repeat| repeat.metric(metric))
             .collect();
-        let share = |share| {
-            stats::quantile(&values, share).map_or_else(
-                || "–".to_owned(),
-                |value| number::value(value, metric.unit()),
-            )
-        };
+        let [median, smallest, largest] = [0.5, 0.0, 1.0].map(|share| {
+            or_dash(stats::quantile(&values, share), |value| {
+                number::value(value, metric.unit())
+            })
+        });
+        let label = metric.label();
         if values.is_empty() {
-            let why = counting
-                .iter()
-                .find_map(|repeat| repeat.not_measured.get(metric.id()));
-            let why = why.map_or_else(
-                || "no repeat has a value".to_owned(),
-                |why| sanitize::line(why),
-            );
-            reasons.insert(
-                metric.label(),
-                format!("{} not measured: {why}", metric.label()),
-            );
+            let mut counting = counting.iter();
+            let why = counting.find_map(|repeat| repeat.not_measured.get(metric.id()));
+            let why = why.map_or("no repeat has a value", String::as_str);
+            let reason = format!("{label} not measured: {}", sanitize::line(why));
+            reasons.insert(label, reason);
         }
-        cells.add_row([
-            metric.label().to_owned(),
-            share(0.5),
-            share(0.0),
-            share(1.0),
-        ]);
+        cells.add_row([label, &median, &smallest, &largest]);
     }
     let lines = printed(cells);
     let mut text: String = lines.iter().map(|line| format!("{line}\n")).collect();
@@ -313,23 +268,22 @@ fn wrapped_on(sentence: &str, screen: Screen) -> String {
     columns::wrapped(sentence, INDENT, screen.columns())
 }
 
-/// The whole line in the colour of its sign, if colour is wanted; the word has the same meaning without it.
-fn painted(sign: &Sign, line: &str, color: bool) -> String {
-    match (color, sign.tone) {
-        (true, "bad") => format!("\u{1b}[31m{line}\u{1b}[0m"),
-        (true, "caution") => format!("\u{1b}[33m{line}\u{1b}[0m"),
-        (true, "neutral") => format!("\u{1b}[36m{line}\u{1b}[0m"),
-        (_, _) => line.to_owned(),
-    }
+/// A name or another line with little indent; foreign text.
+fn named(line: &str, screen: Screen) -> String {
+    columns::wrapped(&sanitize::line(line), " ", screen.columns())
 }
 
-fn paint(sign: &Sign, text: &str, color: bool) -> String {
-    let bold = |code: &str| format!("\u{1b}[1;{code}m{text}\u{1b}[0m");
-    match (color, sign.tone) {
-        (true, "good") => bold("32"),
-        (true, "bad") => bold("31"),
-        (true, "caution") => bold("33"),
-        (true, _) => bold("36"),
-        (false, _) => text.to_owned(),
+/// The text in the colour of its sign, if colour is wanted; the word has the same meaning without it.
+fn painted(sign: &Sign, text: &str, style: &str, color: bool) -> String {
+    let code = match sign.tone {
+        "good" => "32",
+        "bad" => "31",
+        "caution" => "33",
+        _ => "36",
+    };
+    if color {
+        format!("\u{1b}[{style}{code}m{text}\u{1b}[0m")
+    } else {
+        text.to_owned()
     }
 }

@@ -1,113 +1,19 @@
 //! The lines of a comparison that need more than one row: what was compared, where it became slower, the smallest detectable regression.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::number;
-use super::view::{Fact, Point, Row, Sign, View};
+use super::view::{Fact, Row};
+use super::{at_scenario, number};
 use crate::metric::{Better, Unit};
-use crate::policy::{MergeEffect, effect};
+use crate::policy::MergeEffect;
 use crate::report::comparison::{Basis, Comparison, Identity, Judgement, Stratum, Verdict};
 use crate::text::count::count;
 
 /// Groups of requests whose changes differ by less than this changed equally.
 const ALIKE: f64 = 0.02;
-
-impl View {
-    /// Verdict and instruction: `BLOCK: do not merge`.
-    pub fn title(&self) -> String {
-        format!("{}: {}", self.verdict.word, self.instruction)
-    }
-
-    /// Adds how to accept a regression, if a label does that here.
-    #[must_use]
-    pub fn accepted_by(self, comparison: &Comparison, label: Option<&str>) -> Self {
-        Self {
-            accept: label.and_then(|label| accept(comparison, label)),
-            ..self
-        }
-    }
-}
-
-impl Row {
-    /// `TPOT P95`, with its scenario where there are several; foreign text.
-    pub fn title(&self, several_scenarios: bool) -> String {
-        if several_scenarios {
-            format!("{} at {}", self.metric, self.scenario)
-        } else {
-            self.metric.to_owned()
-        }
-    }
-
-    /// The numbers behind the verdict on one line, or the reason why there are none; foreign text.
-    pub fn detail(&self) -> String {
-        if self.interval.is_empty() {
-            return format!("limit {}; {}", self.limit, self.reason);
-        }
-        let open = if self.effect == MergeEffect::Open || self.sign.word == "undecided" {
-            format!("; {}", self.reason)
-        } else {
-            String::new()
-        };
-        format!(
-            "95 % {}; limit {}; noise {}; smallest detectable regression {}; {} and {} repeats{open}",
-            self.interval,
-            self.limit,
-            self.noise,
-            self.detectable,
-            self.repeats[0],
-            self.repeats[1]
-        )
-    }
-
-    /// The repeats of one side in run order: `12.30 ms, 12.41 ms (void: throttled)`; foreign text.
-    pub fn repeats_in_words(&self, side: usize) -> String {
-        let points = self.points.get(side).map_or(&[][..], Vec::as_slice);
-        let words = points
-            .iter()
-            .map(|point| match (&point.void, &point.weight) {
-                (Some(void), _) => format!("{} (void: {void})", point.text),
-                (None, Some(weight)) => format!("{} ({weight})", point.text),
-                (None, None) => point.text.clone(),
-            });
-        words.collect::<Vec<_>>().join(", ")
-    }
-
-    /// The repeats of both sides as bars between the smallest and the largest of them: `▁▂▁ ▇▆█`. Empty without repeats.
-    pub fn bars(&self) -> String {
-        const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-        let values = || self.points.iter().flatten().map(|point| point.value);
-        let (low, high) = values()
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
-                (low.min(value), high.max(value))
-            });
-        if low >= high {
-            return String::new();
-        }
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a share of seven steps"
-        )]
-        let bar = |point: &Point| {
-            let step = ((point.value - low) / (high - low) * 7.0).round() as usize;
-            BARS[step.min(7)]
-        };
-        let side = |points: &Vec<Point>| points.iter().map(bar).collect::<String>();
-        format!("{} {}", side(&self.points[0]), side(&self.points[1]))
-    }
-}
-
-/// The sign of a row of two runs that are not comparable.
-pub(super) fn not_compared() -> Sign {
-    Sign {
-        icon: "🚫",
-        mark: "?",
-        word: "not compared",
-        tone: "neutral",
-    }
-}
 
 /// What was measured, in a line: model, workload, load, hardware.
 pub(super) fn subject(comparison: &Comparison, scenarios: &[&str]) -> String {
@@ -134,40 +40,33 @@ pub(super) fn subject(comparison: &Comparison, scenarios: &[&str]) -> String {
 /// Which two runs: `baseline 3fa9c1e (stored, 2 days older, 3 repeats) → candidate 77b02d4 (3 repeats)`.
 pub(super) fn sides(comparison: &Comparison, several_scenarios: bool) -> String {
     let (baseline, candidate) = (&comparison.baseline, &comparison.candidate);
-    // The facts show the whole path; this line shows only the file name.
-    let file = |identity: &Identity| {
-        let name = Path::new(&identity.file).file_name();
-        name.map_or_else(
-            || identity.file.clone(),
-            |name| name.to_string_lossy().into_owned(),
-        )
+    let named = |identity: &Identity| {
+        // The facts show the whole path; this line shows only the file name.
+        let file = Path::new(&identity.file).file_name();
+        let file = file.map_or(identity.file.as_str().into(), OsStr::to_string_lossy);
+        commit(identity).unwrap_or_else(|| file.into_owned())
     };
-    let named = |identity: &Identity| commit(identity).unwrap_or_else(|| file(identity));
-    let repeats = |identity: &Identity| {
-        let over = if several_scenarios {
-            " over all scenarios"
-        } else {
-            ""
-        };
-        format!("{}{over}", count(identity.repeats, "repeat"))
-    };
-    let pairs = comparison.decision.pairs;
-    let stored = (pairs == 0).then(|| "stored".to_owned());
-    let of_baseline: Vec<String> = [stored, age(baseline, candidate), Some(repeats(baseline))]
-        .into_iter()
-        .flatten()
-        .collect();
-    let alternating = if pairs > 0 {
-        format!(" · {}", count(pairs, "alternating pair"))
+    let over = if several_scenarios {
+        " over all scenarios"
     } else {
-        String::new()
+        ""
     };
+    let repeats = |identity: &Identity| format!("{}{over}", count(identity.repeats, "repeat"));
+    let pairs = comparison.decision.pairs;
+    let of_baseline = [
+        (pairs == 0).then(|| "stored".to_owned()),
+        age(baseline, candidate),
+        Some(repeats(baseline)),
+    ];
+    let of_baseline: Vec<String> = of_baseline.into_iter().flatten().collect();
+    let alternating = (pairs > 0).then(|| format!(" · {}", count(pairs, "alternating pair")));
     format!(
-        "baseline {} ({}) → candidate {} ({}){alternating}",
+        "baseline {} ({}) → candidate {} ({}){}",
         named(baseline),
         of_baseline.join(", "),
         named(candidate),
-        repeats(candidate)
+        repeats(candidate),
+        alternating.unwrap_or_default()
     )
 }
 
@@ -187,101 +86,90 @@ fn age(baseline: &Identity, candidate: &Identity) -> Option<String> {
     Some(format!("{} {word}", count(number, unit)))
 }
 
-/// The row that the verdict is about: the worst one with numbers.
-fn decisive(comparison: &Comparison) -> Option<&Judgement> {
-    let rank = |row: &Judgement| match effect(row, comparison) {
-        MergeEffect::Stops => 3,
-        MergeEffect::Warns => 2,
-        MergeEffect::Open => 1,
-        MergeEffect::Holds => 0,
+/// The row that the verdict is about: the worst one with numbers; if all rules hold, the first one.
+pub(super) fn decisive<'a>(
+    comparison: &'a Comparison,
+    rows: &'a [Row],
+) -> Option<(&'a Judgement, &'a Row)> {
+    let weight = |row: &Row, change: f64| match row.effect {
+        MergeEffect::Stops => (3, change),
+        MergeEffect::Warns => (2, change),
+        MergeEffect::Open => (1, change),
+        MergeEffect::Holds => (0, 0.0),
     };
-    let mut found: Option<(u8, f64, &Judgement)> = None;
-    for row in &comparison.judgements {
-        let Some(change) = row.change else { continue };
-        let (rank, change) = (rank(row), change.value);
-        // If all rules hold, the first one is the most important.
-        let worse = found.is_none_or(|(worst, most, _)| {
-            rank > worst || (rank == worst && rank > 0 && change > most)
-        });
-        if worse {
-            found = Some((rank, change, row));
-        }
-    }
-    found.map(|(_, _, row)| row)
+    let changed = comparison.judgements.iter().zip(rows);
+    changed
+        .filter_map(|(judged, row)| Some((weight(row, judged.change?.value), (judged, row))))
+        .reduce(|worst, next| if next.0 > worst.0 { next } else { worst })
+        .map(|(_, row)| row)
 }
 
 /// In which requests and in how many pairs it became slower. `None` where all rules hold.
-pub(super) fn place(comparison: &Comparison, several_scenarios: bool) -> Option<String> {
+pub(super) fn place(
+    comparison: &Comparison,
+    decisive: Option<(&Judgement, &Row)>,
+    several_scenarios: bool,
+) -> Option<String> {
     if matches!(comparison.verdict, Verdict::Pass | Verdict::Incomparable) {
         return None;
     }
+    let (row, _) = decisive?;
     let parts = [
-        spread(comparison, several_scenarios),
-        decisive(comparison).and_then(agreement),
+        spread(row, &comparison.strata, several_scenarios),
+        agreement(row),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 /// Where the change differs most between requests.
-fn spread(comparison: &Comparison, several_scenarios: bool) -> Option<String> {
-    let row = decisive(comparison)?;
+fn spread(row: &Judgement, strata: &[Stratum], several_scenarios: bool) -> Option<String> {
     // Memory is not a property of requests.
     if matches!(row.unit, Unit::Bytes | Unit::Tokens) {
         return None;
     }
     // Of the latency of the row, else of both.
     let latency = |latency: &str| row.metric.id().starts_with(latency);
-    let strata: Vec<&Stratum> = comparison
-        .strata
+    let strata: Vec<&Stratum> = strata
         .iter()
         .filter(|stratum| stratum.scenario == row.scenario)
         .filter(|stratum| latency(&stratum.latency) || !(latency("ttft") || latency("tpot")))
         .collect();
-    let mut widest: Option<(f64, &Stratum, &Stratum)> = None;
-    for most in &strata {
-        let alike = strata.iter().copied().filter(|other| {
-            (&other.scenario, &other.latency, &other.by)
-                == (&most.scenario, &most.latency, &most.by)
-        });
-        let Some(least) = alike.min_by(|a, b| a.change.total_cmp(&b.change)) else {
-            continue;
-        };
-        let width = most.change - least.change;
-        if widest.is_none_or(|(known, ..)| width > known) {
-            widest = Some((width, most, least));
-        }
-    }
-    let (width, most, least) = widest?;
-    let scenario = if several_scenarios {
-        format!(" at {}", most.scenario)
-    } else {
-        String::new()
-    };
-    let latency = most.latency.to_uppercase();
-    let change = |stratum: &Stratum| number::signed_percent(stratum.change);
+    let widths = strata.iter().filter_map(|most| {
+        let alike = strata
+            .iter()
+            .filter(|other| (&other.latency, &other.by) == (&most.latency, &most.by));
+        let least = alike.min_by(|a, b| a.change.total_cmp(&b.change))?;
+        Some((most.change - least.change, most, least))
+    });
+    let (width, most, least) =
+        widths.reduce(|widest, next| if next.0 > widest.0 { next } else { widest })?;
+    let latency = at_scenario(
+        &most.latency.to_uppercase(),
+        &most.scenario,
+        several_scenarios,
+    );
+    let [low, high] = [least, most].map(|stratum| number::signed_percent(stratum.change));
     if width < ALIKE {
         return Some(format!(
-            "{latency}{scenario} changed equally in all requests, by {} to {}",
-            change(least),
-            change(most)
+            "{latency} changed equally in all requests, by {low} to {high}"
         ));
     }
-    let range = |stratum: &Stratum| {
-        if stratum.from == stratum.to {
-            format!("{}", stratum.from)
-        } else {
-            format!("{} to {}", stratum.from, stratum.to)
-        }
-    };
     Some(format!(
-        "{latency}{scenario} of requests with {} {}: {}, with {}: {}",
+        "{latency} of requests with {} {}: {high}, with {}: {low}",
         most.by,
         range(most),
-        change(most),
-        range(least),
-        change(least)
+        range(least)
     ))
+}
+
+/// The sizes of a group of requests: `129 to 200`.
+pub(super) fn range(stratum: &Stratum) -> String {
+    if stratum.from == stratum.to {
+        format!("{}", stratum.from)
+    } else {
+        format!("{} to {}", stratum.from, stratum.to)
+    }
 }
 
 /// In how many of the alternating pairs the candidate was worse.
@@ -308,29 +196,31 @@ fn agreement(row: &Judgement) -> Option<String> {
 }
 
 /// The noise of the row that decides, and the smallest detectable regression.
-pub(super) fn noise(comparison: &Comparison, several_scenarios: bool) -> Option<String> {
-    if !comparison.mismatches.is_empty() {
+pub(super) fn noise(
+    comparison: &Comparison,
+    decisive: Option<(&Judgement, &Row)>,
+    several_scenarios: bool,
+) -> Option<String> {
+    let (judgement, row) = decisive?;
+    if !comparison.mismatches.is_empty() || judgement.noise.is_none() {
         return None;
     }
-    let judgement = decisive(comparison)?;
-    let row = Row::of(judgement, comparison);
-    let title = row.title(several_scenarios);
     let detectable = judgement.smallest_detectable.map(|smallest| {
         format!(
             "; smallest detectable regression {} (blocked 4 times out of 5)",
             number::percent(smallest)
         )
     });
-    judgement.noise.as_ref()?;
     Some(format!(
-        "{title}: between repeats {}{}",
+        "{}: between repeats {}{}",
+        row.title(several_scenarios),
         row.noise,
         detectable.unwrap_or_default()
     ))
 }
 
 /// How a maintainer accepts a regression with that label.
-fn accept(comparison: &Comparison, label: &str) -> Option<String> {
+pub(super) fn accept(comparison: &Comparison, label: &str) -> Option<String> {
     matches!(comparison.verdict, Verdict::Block | Verdict::Report).then(|| {
         format!(
             "give the reason under the heading “perfgate accepted” in the pull request's text; a person with write permission then sets the label `{label}`; a later push removes the acceptance"
@@ -339,40 +229,38 @@ fn accept(comparison: &Comparison, label: &str) -> Option<String> {
 }
 
 fn commit(identity: &Identity) -> Option<String> {
-    let dirty = if identity.dirty == Some(true) {
-        " with local changes"
+    let commit = super::short_commit(identity.commit.as_deref()?);
+    Some(if identity.dirty == Some(true) {
+        commit + " with local changes"
     } else {
-        ""
-    };
-    identity
-        .commit
-        .as_deref()
-        .map(|commit| format!("{}{dirty}", super::short_commit(commit)))
+        commit
+    })
 }
 
 pub(super) fn facts(identity: &Identity) -> Vec<Fact> {
-    let fact = |name, value: Option<String>| value.map(|value| Fact { name, value });
     let requests = (identity.requests > 0)
         .then(|| format!("{}, {} failed", identity.requests, identity.failed_requests));
-    [
-        fact("file", Some(identity.file.clone())),
-        fact("measured", identity.created.clone()),
-        fact(
+    let facts = [
+        ("file", Some(identity.file.clone())),
+        ("measured", identity.created.clone()),
+        (
             "commits since",
             identity.commits_since.map(|count| count.to_string()),
         ),
-        fact("commit", commit(identity)),
-        fact("server", identity.server.clone()),
-        fact("model", identity.model.clone()),
-        fact("hardware", identity.hardware.clone()),
-        fact("host", identity.host.clone()),
-        fact("workload", identity.workload.clone()),
-        fact("repeats", Some(identity.repeats.to_string())),
-        fact("requests", requests),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+        ("commit", commit(identity)),
+        ("server", identity.server.clone()),
+        ("model", identity.model.clone()),
+        ("hardware", identity.hardware.clone()),
+        ("host", identity.host.clone()),
+        ("workload", identity.workload.clone()),
+        ("repeats", Some(identity.repeats.to_string())),
+        ("requests", requests),
+    ];
+    let known = facts.into_iter().filter_map(|(name, value)| {
+        let value = value?;
+        Some(Fact { name, value })
+    });
+    known.collect()
 }
 
 /// Facts of an alternating side that is not one of the two runs shown.

@@ -126,9 +126,7 @@ pub struct Comparison {
 impl Comparison {
     /// Indented, in the order of the format.
     pub fn json(&self) -> String {
-        let text = serde_json::to_string_pretty(self);
-        // Serialisation cannot fail: all keys are strings, and the writer is memory.
-        text.map(|text| text + "\n").unwrap_or_default()
+        crate::json::pretty(self)
     }
 
     /// The verdict's name as the format writes it.

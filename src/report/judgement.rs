@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rule::{Action, Place};
 use crate::metric::{Better, Metric, Unit};
+pub use crate::stats::Basis;
 
 /// The status of one rule in one scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -70,18 +71,6 @@ fn at_its_limit() -> bool {
     true
 }
 
-/// The evidence that a change is based on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Basis {
-    /// A stored baseline of another session.
-    StoredBaseline,
-    /// Repeats of baseline and candidate measured alternately on one machine.
-    Pairs,
-    /// Both together.
-    PairsAndStoredBaseline,
-}
-
 /// The rule in the comparison file. Limits are ratios or base units.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct JudgedRule {
@@ -105,32 +94,14 @@ pub struct JudgedRule {
 }
 
 impl Judgement {
-    /// Whether it judges the same rule at the same load.
+    /// Whether it judges the same rule at the same load. The place may differ: a file may get a comment between two looks.
     pub(crate) fn is_of_rule(&self, other: &Self) -> bool {
+        let without_place = |rule: &JudgedRule| JudgedRule {
+            place: None,
+            ..rule.clone()
+        };
         (&self.scenario, self.metric) == (&other.scenario, other.metric)
-            && self.rule.is_same_rule(&other.rule)
-    }
-}
-
-impl JudgedRule {
-    /// Whether both are equal except for their place: a file may get a comment between two looks.
-    fn is_same_rule(&self, other: &Self) -> bool {
-        let Self {
-            regression,
-            max,
-            min,
-            action,
-            explain,
-            place: _,
-        } = self;
-        (regression, max, min, action, explain)
-            == (
-                &other.regression,
-                &other.max,
-                &other.min,
-                &other.action,
-                &other.explain,
-            )
+            && without_place(&self.rule) == without_place(&other.rule)
     }
 }
 

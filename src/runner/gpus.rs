@@ -11,9 +11,10 @@ use crate::environment::Environment;
 use crate::event::RunEvent;
 use crate::failure::Failure;
 use crate::launch::Target;
+use crate::process_table::ProcessEntry;
 use crate::record::format::Gpu;
 use crate::telemetry::gpu::reading::Reading;
-use crate::telemetry::{self, GpuSource, Looking, Search, Survey, survey};
+use crate::telemetry::{self, Looking, Search, Survey, survey};
 
 /// Memory that a driver and a display may use on a free device: 500 MiB.
 const IDLE_MEMORY: f64 = 524_288_000.0;
@@ -40,14 +41,9 @@ pub(crate) async fn looking(
     target: &Target,
     runs_here: bool,
 ) -> Looking {
-    let gpus = if runs_here {
-        GpuSource::Local(search(context.server, context.command.environment))
-    } else {
-        // The GPUs of a remote server are not visible here.
-        GpuSource::None
-    };
     Looking {
-        gpus,
+        // The GPUs of a remote server are not visible here.
+        gpus: runs_here.then(|| search(context.server, context.command.environment)),
         interval: context.plan.telemetry_interval,
         gpu_interval: context.plan.gpu_interval,
         server: target.process_ids().await,
@@ -202,7 +198,7 @@ fn in_use(gpu: &Reading) -> String {
     let processes = gpu.now.processes.iter().flatten();
     let named: Vec<String> = processes
         .map(|process| {
-            let name = telemetry::gpu::process_name(process.id);
+            let name = ProcessEntry::name_of(process.id);
             let name = name.map_or(String::new(), |name| format!(" ({name})"));
             format!("process {}{name}", process.id)
         })

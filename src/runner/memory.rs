@@ -66,7 +66,7 @@ fn add_cache(log: &EngineLog, seen: &mut Observed) -> Option<&'static str> {
         return Some("metrics");
     }
     let sources = [
-        ("log", log.kv_cache_tokens),
+        ("log", log.memory.kv_cache_tokens),
         (FROM_BLOCKS, seen.kv_cache_blocks),
     ];
     let found = sources
@@ -108,7 +108,7 @@ pub(crate) fn add(target: &Target, host_peak: Option<u64>, seen: &mut Observed) 
     let parts = EngineMemory {
         kv_cache_fixed: seen.kv_cache_fixed,
         kv_cache_from: cache_from.map(str::to_owned),
-        ..log.described()
+        ..log.memory
     };
     if parts != EngineMemory::default() {
         seen.telemetry.engine_memory = Some(parts);

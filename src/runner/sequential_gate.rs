@@ -40,7 +40,7 @@ pub(crate) struct SequentialGate<'a> {
     pub(crate) spending: Option<&'a Spending>,
     pub(crate) find_stored: &'a FindStored<'a>,
     /// The author's texts for a growth or a regression.
-    pub(crate) author: Author<'a>,
+    pub(crate) author: Author,
     /// Artificial slow-down of the candidate, for a selftest.
     pub(crate) scale: Option<f64>,
     /// The plan of the base version, if it differs in more than the server; its load is that of `plan`.
@@ -79,7 +79,8 @@ impl SequentialGate<'_> {
         let elsewhere = self
             .spending
             .map_or(LooksTaken::default(), |spending| spending.elsewhere(here));
-        let mut trial = Trial::new(self.protocol, self.policy, self.author, before, elsewhere);
+        let author = self.author.clone();
+        let mut trial = Trial::new(self.protocol, self.policy, author, before, elsewhere);
         let mut evidence = self.read(None)?;
         let mut starts = 0;
         loop {

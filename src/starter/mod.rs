@@ -86,19 +86,11 @@ impl Beginning {
     /// The files, in reading order.
     pub fn files(&self) -> [Starting; 3] {
         [
-            Starting {
-                path: PLAN.to_owned(),
-                text: self.plan(),
-            },
-            Starting {
-                path: POLICY.to_owned(),
-                text: self.thresholds(),
-            },
-            Starting {
-                path: self.workflow_path(),
-                text: self.workflow(),
-            },
+            (PLAN.to_owned(), self.plan()),
+            (POLICY.to_owned(), self.thresholds()),
+            (self.workflow_path(), self.workflow()),
         ]
+        .map(|(path, text)| Starting { path, text })
     }
 
     /// GitHub runs only workflows at the top of a repository.

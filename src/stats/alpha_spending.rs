@@ -12,32 +12,24 @@ pub struct InterimLook {
 }
 
 impl InterimLook {
+    const fn new(at: u32, alpha: f64, beta: f64) -> Self {
+        Self { at, alpha, beta }
+    }
+
     /// A single look at all evidence.
     pub const fn only(at: u32) -> Self {
-        Self {
-            at,
-            alpha: 1.0,
-            beta: 1.0,
-        }
+        Self::new(at, 1.0, 1.0)
     }
 
     /// The look at the stored baseline when the base version is available: it may only pass, and spends little of β, because a few
     /// repeats of the candidate rarely reveal a day that is noisier than the ledger.
     pub const fn before_pairs(at: u32) -> Self {
-        Self {
-            at,
-            alpha: 0.0,
-            beta: 0.25,
-        }
+        Self::new(at, 0.0, 0.25)
     }
 
     /// All of α and β is spent: it may neither pass nor block.
     pub const fn spent(at: u32) -> Self {
-        Self {
-            at,
-            alpha: 0.0,
-            beta: 0.0,
-        }
+        Self::new(at, 0.0, 0.0)
     }
 
     /// Whether it may neither pass nor block.
@@ -53,35 +45,15 @@ impl InterimLook {
 
 /// Looks at alternating pairs.
 pub const PAIR_LOOKS: [InterimLook; 3] = [
-    InterimLook {
-        at: 3,
-        alpha: 0.25,
-        beta: 0.15,
-    },
-    InterimLook {
-        at: 6,
-        alpha: 0.35,
-        beta: 0.20,
-    },
-    InterimLook {
-        at: 12,
-        alpha: 0.40,
-        beta: 0.25,
-    },
+    InterimLook::new(3, 0.25, 0.15),
+    InterimLook::new(6, 0.35, 0.20),
+    InterimLook::new(12, 0.40, 0.25),
 ];
 
 /// Alternating pairs of a version with itself before a search: the fewest that are useful without a known noise.
 pub const SELF_LOOKS: [InterimLook; 2] = [
-    InterimLook {
-        at: 6,
-        alpha: 0.5,
-        beta: 0.5,
-    },
-    InterimLook {
-        at: 12,
-        alpha: 0.5,
-        beta: 0.5,
-    },
+    InterimLook::new(6, 0.5, 0.5),
+    InterimLook::new(12, 0.5, 0.5),
 ];
 
 /// Alternating pairs of a step of a search, with their shares of α and β. Its levels are far stricter than a gate's, so few
@@ -92,18 +64,10 @@ const SEARCH_LOOKS: [(u32, f64); 5] = [(3, 0.1), (6, 0.2), (9, 0.2), (12, 0.2), 
 pub fn search_looks(most: u32) -> Vec<InterimLook> {
     let ends = SEARCH_LOOKS.iter().filter(|(at, _)| *at < most);
     let mut looks: Vec<InterimLook> = ends
-        .map(|(at, share)| InterimLook {
-            at: *at,
-            alpha: *share,
-            beta: *share,
-        })
+        .map(|(at, share)| InterimLook::new(*at, *share, *share))
         .collect();
     let left = 1.0 - looks.iter().map(|look| look.alpha).sum::<f64>();
-    looks.push(InterimLook {
-        at: most,
-        alpha: left,
-        beta: left,
-    });
+    looks.push(InterimLook::new(most, left, left));
     looks
 }
 
@@ -114,24 +78,17 @@ const CANDIDATE_LOOKS: [(u32, f64); 4] = [(3, 0.4), (5, 0.2), (7, 0.2), (10, 0.2
 /// schedule gives to earlier looks, and the last one the share of later looks.
 pub fn candidate_looks(first: u32, most: u32) -> Vec<InterimLook> {
     let most = most.max(first);
+    let later = CANDIDATE_LOOKS.iter().map(|(at, _)| *at);
     let mut ends: Vec<u32> = vec![first];
-    ends.extend(
-        CANDIDATE_LOOKS
-            .iter()
-            .map(|(at, _)| *at)
-            .filter(|at| *at > first && *at < most),
-    );
+    ends.extend(later.filter(|at| *at > first && *at < most));
     if most > first {
         ends.push(most);
     }
     let last = ends.len() - 1;
     // A look before the first one of the schedule has little evidence: it gets half of that look's share.
     let spent_by = |at: u32| -> f64 {
-        let whole: f64 = CANDIDATE_LOOKS
-            .iter()
-            .filter(|(end, _)| *end <= at)
-            .map(|(_, share)| share)
-            .sum();
+        let until = CANDIDATE_LOOKS.iter().filter(|(end, _)| *end <= at);
+        let whole: f64 = until.map(|(_, share)| share).sum();
         if whole > 0.0 {
             whole
         } else {
@@ -142,11 +99,7 @@ pub fn candidate_looks(first: u32, most: u32) -> Vec<InterimLook> {
     let mut looks = Vec::new();
     for (index, at) in ends.iter().enumerate() {
         let until = if index == last { 1.0 } else { spent_by(*at) };
-        looks.push(InterimLook {
-            at: *at,
-            alpha: until - before,
-            beta: until - before,
-        });
+        looks.push(InterimLook::new(*at, until - before, until - before));
         before = until;
     }
     looks

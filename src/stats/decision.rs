@@ -25,17 +25,15 @@ pub struct IndifferenceZone {
 impl IndifferenceZone {
     /// For a metric that gets worse by growing: ln(1 + limit).
     pub fn of_growth(limit: f64) -> Self {
-        let edge = |share: f64| (share * limit).ln_1p();
-        Self {
-            limit: edge(1.0),
-            low: edge(LOW_EDGE),
-            high: edge(HIGH_EDGE),
-        }
+        Self::with_edges(|share| (share * limit).ln_1p())
     }
 
     /// For a metric that gets worse by shrinking: −ln(1 − limit). The largest possible loss is 100 %.
     pub fn of_loss(limit: f64) -> Self {
-        let edge = |share: f64| -(-(share * limit).min(0.999)).ln_1p();
+        Self::with_edges(|share| -(-(share * limit).min(0.999)).ln_1p())
+    }
+
+    fn with_edges(edge: impl Fn(f64) -> f64) -> Self {
         Self {
             limit: edge(1.0),
             low: edge(LOW_EDGE),

@@ -1,5 +1,8 @@
 //! All evidence about one metric in one scenario, and the outcome of a look at it.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::alpha_spending::InterimLook;
 use super::decision::{ErrorLevels, IndifferenceZone, Outcome, decide};
 use super::estimate::{Estimate, disagree, paired, pooled, stored};
@@ -31,15 +34,16 @@ pub struct Assessment {
     pub disagree: bool,
 }
 
-/// The evidence that a decision is based on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The evidence that a change is based on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Basis {
-    /// The stored baseline.
-    Stored,
-    /// Alternating pairs alone.
-    Paired,
-    /// Alternating pairs and the stored baseline together.
-    Pooled,
+    /// A stored baseline of another session.
+    StoredBaseline,
+    /// Repeats of baseline and candidate measured alternately on one machine.
+    Pairs,
+    /// Both together.
+    PairsAndStoredBaseline,
 }
 
 /// The outcome of a look and the estimate it is based on.
@@ -86,7 +90,7 @@ impl Assessment {
             estimate,
         };
         let Some(paired) = self.paired else {
-            let decision = on(self.stored?, Basis::Stored);
+            let decision = on(self.stored?, Basis::StoredBaseline);
             let Estimate {
                 noisier, doubtful, ..
             } = decision.estimate;
@@ -101,11 +105,13 @@ impl Assessment {
                 ..decision
             });
         };
-        let alone = on(paired, Basis::Paired);
+        let alone = on(paired, Basis::Pairs);
         if alone.outcome == Outcome::Fail {
             return Some(alone);
         }
-        let together = self.pooled.map(|pooled| on(pooled, Basis::Pooled));
+        let together = self
+            .pooled
+            .map(|pooled| on(pooled, Basis::PairsAndStoredBaseline));
         Some(match together {
             Some(together) if together.outcome == Outcome::Pass => together,
             Some(_) | None => alone,
@@ -181,7 +187,7 @@ mod tests {
         let decision = decide(evidence, PAIR_LOOKS[0]);
         assert_eq!(
             (decision.outcome, decision.basis),
-            (Outcome::Pass, Basis::Paired)
+            (Outcome::Pass, Basis::Pairs)
         );
         assert!(evidence.assess().disagree);
     }
@@ -196,7 +202,7 @@ mod tests {
         let decision = decide(evidence, PAIR_LOOKS[0]);
         assert_eq!(
             (decision.outcome, decision.basis),
-            (Outcome::Fail, Basis::Paired)
+            (Outcome::Fail, Basis::Pairs)
         );
     }
 

@@ -92,7 +92,7 @@ mod tests {
                 "{}vllm:generation_tokens_total {tokens}\n",
                 start.unwrap_or_default()
             );
-            seen.take(&Scrape::parse(&text).unwrap());
+            seen.take(&Scrape::parse(&text, |_| true).unwrap());
         }
         seen.continuity()
     }

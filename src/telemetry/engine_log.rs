@@ -13,20 +13,9 @@ const GIBIBYTE: f64 = 1_073_741_824.0;
 /// Figures of one engine, in bytes, of the fullest rank.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EngineLog {
-    /// Weights.
-    pub weights: Option<f64>,
-    /// Peak of the activations in the profiling run.
-    pub activations: Option<f64>,
-    /// Memory outside `PyTorch`: NCCL, the CUDA context.
-    pub non_torch: Option<f64>,
-    /// Weights plus memory outside `PyTorch`, if only the sum is printed (0.33).
-    pub consumed: Option<f64>,
-    /// CUDA graphs.
-    pub graphs: Option<f64>,
-    /// Memory of the KV cache.
-    pub kv_cache: Option<f64>,
-    /// Tokens that fit into the KV caches of all engines.
-    pub kv_cache_tokens: Option<f64>,
+    /// For the result file. Activations: their peak in the profiling run. The sum of weights and memory outside `PyTorch`
+    /// only if the parts are not printed (0.33).
+    pub memory: EngineMemory,
     /// Whether the cache is in main memory.
     pub on_cpu: bool,
 }
@@ -42,12 +31,12 @@ impl EngineLog {
             found.take_older_breakdown(line);
             let graphs = after(line, "CUDA graph pool memory: ")
                 .or_else(|| after(line, "Graph capturing finished in ").and(after(line, "took ")));
-            raise(&mut found.graphs, graphs.map(bytes));
+            raise(&mut found.memory.graphs, graphs.map(bytes));
             let weights = after(line, "Model loading took ")
                 .or_else(|| after(line, "Loading model weights took "));
-            raise(&mut found.weights, weights.map(bytes));
+            raise(&mut found.memory.weights, weights.map(bytes));
             let room = after(line, "Available KV cache memory: ");
-            raise(&mut found.kv_cache, room.map(bytes));
+            raise(&mut found.memory.kv_cache, room.map(bytes));
             if let Some(tokens) = after(line, " KV cache size: ") {
                 found.on_cpu |= line.contains("CPU KV cache size: ");
                 smallest_cache = Some(smallest_cache.map_or(tokens, |least| least.min(tokens)));
@@ -59,7 +48,7 @@ impl EngineLog {
         }
         // Every rank of one engine may print the line; each engine has its own cache.
         let engines = u32::try_from(engines.len()).unwrap_or(1);
-        found.kv_cache_tokens = smallest_cache.map(|tokens| tokens * f64::from(engines));
+        found.memory.kv_cache_tokens = smallest_cache.map(|tokens| tokens * f64::from(engines));
         found
     }
 
@@ -68,12 +57,16 @@ impl EngineLog {
         let Some(activations) = before(line, " GiB for peak activation") else {
             return;
         };
-        raise(&mut self.activations, Some(bytes(activations)));
+        let memory = &mut self.memory;
+        raise(&mut memory.activations, Some(bytes(activations)));
         for (place, text) in [
-            (&mut self.weights, " GiB for weight,"),
-            (&mut self.non_torch, " GiB for non-torch memory"),
-            (&mut self.consumed, " GiB for consumed memory"),
-            (&mut self.graphs, " GiB for CUDAGraph memory"),
+            (&mut memory.weights, " GiB for weight,"),
+            (&mut memory.non_torch, " GiB for non-torch memory"),
+            (
+                &mut memory.weights_and_non_torch,
+                " GiB for consumed memory",
+            ),
+            (&mut memory.graphs, " GiB for CUDAGraph memory"),
         ] {
             raise(place, before(line, text).map(bytes));
         }
@@ -84,51 +77,33 @@ impl EngineLog {
         let Some(activations) = after(line, "PyTorch activation peak memory takes ") else {
             return;
         };
-        raise(&mut self.activations, Some(bytes(activations)));
-        raise(
-            &mut self.weights,
-            after(line, "model weights take ").map(bytes),
-        );
-        raise(
-            &mut self.non_torch,
-            after(line, "non_torch_memory takes ").map(bytes),
-        );
+        let memory = &mut self.memory;
+        let weights = after(line, "model weights take ");
+        let non_torch = after(line, "non_torch_memory takes ");
+        raise(&mut memory.activations, Some(bytes(activations)));
+        raise(&mut memory.weights, weights.map(bytes));
+        raise(&mut memory.non_torch, non_torch.map(bytes));
         // A version that prints this line prints another one if it captures graphs.
-        raise(&mut self.graphs, Some(0.0));
+        raise(&mut memory.graphs, Some(0.0));
     }
 
     /// Memory outside the KV cache: weights, activations, graphs, and memory outside `PyTorch`. If a part is unknown, so is the
     /// sum: a sum of fewer parts in another version would look like a gain.
     pub fn engine_memory(&self) -> Result<f64, String> {
-        let weights = match (self.consumed, self.weights, self.non_torch) {
-            (Some(consumed), _, _) => Some(consumed),
-            (None, Some(weights), Some(non_torch)) => Some(weights + non_torch),
-            (None, _, _) => None,
-        };
-        match (weights, self.activations, self.graphs) {
+        let memory = &self.memory;
+        let parts = memory.weights.zip(memory.non_torch);
+        let sum = parts.map(|(weights, non_torch)| weights + non_torch);
+        let weights = memory.weights_and_non_torch.or(sum);
+        match (weights, memory.activations, memory.graphs) {
             (Some(weights), Some(activations), Some(graphs)) => Ok(weights + activations + graphs),
             _ if self.on_cpu => Err(
                 "an engine on the CPU does not report it; host_memory.peak includes everything that it holds"
                     .to_owned(),
             ),
-            _ if self.weights.is_some() => Err(
+            _ if memory.weights.is_some() => Err(
                 "this version of the engine reports its weights but not its activations".to_owned(),
             ),
             _ => Err("the engine's log does not contain it".to_owned()),
-        }
-    }
-
-    /// For the result file.
-    pub fn described(&self) -> EngineMemory {
-        EngineMemory {
-            weights: self.weights,
-            activations: self.activations,
-            non_torch: self.non_torch,
-            weights_and_non_torch: self.consumed,
-            graphs: self.graphs,
-            kv_cache: self.kv_cache,
-            kv_cache_tokens: self.kv_cache_tokens,
-            ..EngineMemory::default()
         }
     }
 }
@@ -194,7 +169,7 @@ mod tests {
             |reason| format!("not known, because {reason}"),
             |bytes| format!("{:.2} GiB", bytes / GIBIBYTE),
         );
-        let tokens = found.kv_cache_tokens;
+        let tokens = found.memory.kv_cache_tokens;
         format!("engine memory {memory}, KV cache {tokens:?} tokens")
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
-use super::sampler::Observed;
+use super::observed::Observed;
 use crate::record::format::{Environment, Gpu};
 
 /// This machine, with the GPUs that were found (empty: none; `None`: not checked).
@@ -176,7 +176,7 @@ fn read(proc: &Path) -> Environment {
         cpus: std::thread::available_parallelism()
             .ok()
             .and_then(|cpus| u32::try_from(cpus.get()).ok()),
-        memory_bytes: text("meminfo").and_then(|text| memory(&text)),
+        memory_bytes: text("meminfo").and_then(|text| size(&text, "MemTotal")),
         kernel: line("sys/kernel/osrelease"),
         host: line("sys/kernel/hostname"),
         ..Environment::default()
@@ -203,10 +203,6 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
         let (found, value) = line.split_once(':')?;
         (found.trim() == name).then(|| value.trim())
     })
-}
-
-fn memory(meminfo: &str) -> Option<u64> {
-    size(meminfo, "MemTotal")
 }
 
 /// `MemTotal: 24689764 kB`, where kB means KiB.
@@ -311,9 +307,9 @@ mod tests {
     #[test]
     fn memory_is_counted_in_bytes() {
         assert_eq!(
-            memory("MemTotal:       24689764 kB\nMemFree: 1 kB"),
+            size("MemTotal:       24689764 kB\nMemFree: 1 kB", "MemTotal"),
             Some(25_282_318_336)
         );
-        assert_eq!(memory("MemTotal: much"), None);
+        assert_eq!(size("MemTotal: much", "MemTotal"), None);
     }
 }

@@ -5,22 +5,20 @@
 mod continuity;
 mod engine_log;
 pub mod gpu;
-mod gpus_seen;
 mod host;
+mod observed;
 pub mod prometheus;
 mod sampler;
 mod series;
 pub mod server;
 
 pub use engine_log::EngineLog;
-pub use gpu::{GpuSource, Search, Survey, survey};
+pub use gpu::{Search, Survey, survey};
 pub use host::{HostFacts, environment, machine};
-pub use sampler::{Looking, Observed, Sampler};
+pub use observed::{Looking, Observed};
+pub use sampler::Sampler;
 
 /// The larger of two figures, each possibly unknown.
 fn larger(a: Option<f64>, b: Option<f64>) -> Option<f64> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.max(b)),
-        (found, None) | (None, found) => found,
-    }
+    a.into_iter().chain(b).reduce(f64::max)
 }

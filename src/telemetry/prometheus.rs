@@ -33,13 +33,8 @@ pub struct ParseError {
 const MAX_SAMPLES: usize = 16_384;
 
 impl Scrape {
-    /// Parses a whole answer; one bad line makes all of it unreliable (it may be truncated).
-    pub fn parse(text: &str) -> Result<Self, ParseError> {
-        Self::parse_only(text, |_| true)
-    }
-
-    /// The same, keeping only the names that are used.
-    pub fn parse_only(text: &str, is_wanted: fn(&str) -> bool) -> Result<Self, ParseError> {
+    /// Parses a whole answer, and keeps the wanted names. One bad line makes all of it unreliable (it may be truncated).
+    pub fn parse(text: &str, is_wanted: fn(&str) -> bool) -> Result<Self, ParseError> {
         let mut scrape = Self::default();
         let mut kept = 0;
         for (index, line) in text.lines().enumerate() {
@@ -168,11 +163,15 @@ mod tests {
 
     use super::*;
 
+    fn parse(text: &str) -> Result<Scrape, ParseError> {
+        Scrape::parse(text, |_| true)
+    }
+
     const RUNNING: &str = include_str!("../../tests/fixtures/vllm-0.32-cpu/metrics/8-running.txt");
 
     #[test]
     fn the_answer_of_a_real_vllm_is_read_whole() {
-        let scrape = Scrape::parse(RUNNING).unwrap();
+        let scrape = parse(RUNNING).unwrap();
         let lines = RUNNING
             .lines()
             .filter(|line| !line.starts_with('#'))
@@ -187,7 +186,7 @@ mod tests {
 
     #[test]
     fn escapes_spaces_timestamps_and_odd_numbers_are_understood() {
-        let scrape = Scrape::parse(
+        let scrape = parse(
             "a{ x = \"q\\\"b\\\\n\\nl}\" , y=\"ü\", } 1.5e3 1700000000\nb +Inf\nb NaN\n\n# a comment\n",
         )
         .unwrap();
@@ -201,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_truncated_answer_is_refused_with_its_line() {
-        let error = Scrape::parse("a 1\nb{x=\"y").unwrap_err();
+        let error = parse("a 1\nb{x=\"y").unwrap_err();
         insta::assert_snapshot!(error, @"line 2 of /metrics: a label's value has no closing quotation mark");
         for text in [
             "a",
@@ -212,7 +211,7 @@ mod tests {
             "a 1 x",
             "a{x=\"y\"}",
         ] {
-            assert!(Scrape::parse(text).is_err(), "{text}");
+            assert!(parse(text).is_err(), "{text}");
         }
     }
 
@@ -224,27 +223,27 @@ mod tests {
                 .map(|number| format!("{name}{number} 1\n"))
                 .collect::<String>()
         };
-        let scrape = Scrape::parse_only(&(many("other") + "vllm:x 2\n"), is_wanted).unwrap();
+        let scrape = Scrape::parse(&(many("other") + "vllm:x 2\n"), is_wanted).unwrap();
         assert_eq!((scrape.samples.len(), scrape.sum("vllm:x")), (1, Some(2.0)));
-        let error = Scrape::parse_only(&many("vllm:"), is_wanted).unwrap_err();
+        let error = Scrape::parse(&many("vllm:"), is_wanted).unwrap_err();
         insta::assert_snapshot!(error, @"line 16385 of /metrics: more samples than any server has");
     }
 
     proptest! {
         #[test]
         fn no_text_panics(text in "(?s).*") {
-            drop(Scrape::parse(&text));
+            drop(parse(&text));
         }
 
         #[test]
         fn nearly_right_text_does_not_panic(text in "[a{}=\",\\\\ 1\n#ü]{0,60}") {
-            drop(Scrape::parse(&text));
+            drop(parse(&text));
         }
 
         #[test]
         fn a_label_value_survives_writing_and_reading(value in "[^\r\n]*") {
             let escaped = value.replace('\\', "\\\\").replace('"', "\\\"");
-            let scrape = Scrape::parse(&format!("a{{x=\"{escaped}\"}} 1")).unwrap();
+            let scrape = parse(&format!("a{{x=\"{escaped}\"}} 1")).unwrap();
             prop_assert_eq!(&scrape.samples("a")[0].labels["x"], &value);
         }
     }

@@ -1,6 +1,5 @@
 //! The background task that watches a server and its GPUs during one repeat.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
@@ -8,18 +7,15 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::continuity::{Answers, Continuity};
-use super::gpu::reading::Reading;
 use super::gpu::watch::{self, Pace};
-use super::gpu::{Account, GpuSource, Moment, SourceName};
-use super::gpus_seen::GpusSeen;
+use super::gpu::{Account, Moment, SourceName};
 use super::larger;
+use super::observed::{Looking, Observed};
 use super::prometheus::Scrape;
 use super::series::{Row, Series};
-use super::server::{self, Findings, NOT_REPORTED};
-use crate::measure::{Concerns, ServerFigures, ServerPeaks};
+use super::server::{self, NOT_REPORTED};
+use crate::measure::{ServerFigures, ServerPeaks};
 use crate::metric::Metric;
-use crate::record::format::Gpu;
-use crate::record::telemetry::Telemetry;
 use crate::{clock, http};
 
 /// Reason for a server without metrics.
@@ -39,61 +35,6 @@ const FROM_COUNTERS: [Metric; 3] = [
     Metric::SERVER_PREFIX_CACHE_HIT_RATE,
     Metric::SERVER_PREEMPTIONS,
 ];
-
-/// Observations of one repeat.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Observed {
-    /// The metrics of telemetry, and why others have no value.
-    pub findings: Findings,
-    /// Columns over time: `time` (seconds), `gpu_memory` (bytes, of the fullest GPU), `gpu_utilization` (ratio, mean of
-    /// the GPUs), `gpu_clock_sm` (MHz, of the slowest), `gpu_power` (watts, of all), `gpu_temperature` (°C, of the hottest),
-    /// `running`, `waiting` (requests), `kv_cache_usage` (ratio); beside them `gpus`, one [`super::gpu::summary::GpuSummary`] each.
-    pub telemetry: Telemetry,
-    /// Why the repeat does not count, and warnings about the GPUs.
-    pub concerns: Concerns,
-    /// The GPUs; empty if none was found, `None` if unknown.
-    pub gpus: Option<Vec<Gpu>>,
-    /// GPU driver version.
-    pub driver: Option<String>,
-    /// Newest CUDA version that the driver runs.
-    pub cuda: Option<String>,
-    /// Whether all SM clocks were steady under load; `None` if unknown.
-    pub clocks_steady: Option<bool>,
-    /// The server's own counts of the repeat, if its `/metrics` answered before and after.
-    pub server: Option<ServerFigures>,
-    /// Whether the size of the KV cache is configured to be fixed.
-    pub kv_cache_fixed: Option<bool>,
-    /// Tokens that fit into the KV cache as blocks × block size: for an engine that reports no figure.
-    pub kv_cache_blocks: Option<f64>,
-}
-
-/// What to sample, and how often.
-#[derive(Clone, Debug)]
-pub struct Looking {
-    /// Source of the GPU figures.
-    pub gpus: GpuSource,
-    /// Interval for the server's metrics, and for GPUs through a program.
-    pub interval: Duration,
-    /// Interval for GPUs through the driver's library.
-    pub gpu_interval: Duration,
-    /// The server's processes, if known.
-    pub server: Option<BTreeSet<u32>>,
-    /// Whether the server uses these GPUs, so that their state affects the results.
-    pub gpus_matter: bool,
-}
-
-impl Default for Looking {
-    /// All GPUs of this machine, at the default intervals.
-    fn default() -> Self {
-        Self {
-            gpus: GpuSource::Local(super::Search::default()),
-            interval: Duration::from_secs(1),
-            gpu_interval: Duration::from_millis(100),
-            server: None,
-            gpus_matter: true,
-        }
-    }
-}
 
 /// Samples until it is finished.
 #[derive(Debug)]
@@ -120,14 +61,11 @@ impl Sampler {
         match (&mut self.task).await {
             Ok(observed) => observed,
             Err(error) => {
-                let mut findings = Findings::default();
-                for metric in FROM_METRICS.into_iter().chain(FROM_LOOKS) {
-                    findings.record(metric, Err(format!("the sampler crashed: {error}")));
-                }
-                Observed {
-                    findings,
-                    ..Observed::default()
-                }
+                let mut observed = Observed::default();
+                let reason = format!("the sampler crashed: {error}");
+                observed.findings.record_none(&FROM_METRICS, &reason);
+                observed.findings.record_none(&FROM_SAMPLES, &reason);
+                observed
             }
         }
     }
@@ -140,7 +78,7 @@ impl Drop for Sampler {
 }
 
 /// Metrics from all samples.
-const FROM_LOOKS: [Metric; 3] = [
+const FROM_SAMPLES: [Metric; 3] = [
     Metric::GPU_MEMORY_PEAK,
     Metric::GPU_UTILIZATION_MEAN,
     Metric::ENGINE_MEMORY_PEAK,
@@ -172,7 +110,7 @@ enum Gpus {
     /// This machine.
     Local(watch::Watch),
     /// None.
-    Nowhere(Account),
+    Nowhere,
 }
 
 impl Watch {
@@ -217,14 +155,10 @@ impl Watch {
     async fn look(&mut self) {
         let time = self.began.elapsed().as_secs_f64();
         let scrape = self.scrape().await;
-        let moment = self.moment(scrape.as_ref().ok()).await;
+        let gpus = self.moment(scrape.as_ref().ok()).await;
         let mut row = Row {
             time,
-            gpu_memory: moment.memory,
-            gpu_utilization: moment.utilization,
-            gpu_clock_sm: moment.clock_sm,
-            gpu_power: moment.power,
-            gpu_temperature: moment.temperature,
+            gpus,
             ..Row::default()
         };
         if let Ok(scrape) = &scrape {
@@ -252,8 +186,8 @@ impl Watch {
         if matches!(self.gpus, Gpus::NotAsked) {
             self.gpus = match &self.looking.gpus {
                 _ if !simulated.is_empty() => Gpus::Simulated(Account::new(None)),
-                GpuSource::None => Gpus::Nowhere(Account::new(None)),
-                GpuSource::Local(search) => {
+                None => Gpus::Nowhere,
+                Some(search) => {
                     let pace = Pace {
                         library: self.looking.gpu_interval,
                         program: self.looking.interval,
@@ -265,21 +199,16 @@ impl Watch {
         }
         match &mut self.gpus {
             Gpus::Simulated(account) => {
-                let readings: Vec<Reading> = simulated
-                    .into_iter()
-                    .enumerate()
-                    .map(|(index, told)| Reading::simulated(index, told))
-                    .collect();
-                let look = if readings.is_empty() {
+                let look = if simulated.is_empty() {
                     Err("the simulated server does not report its GPUs".to_owned())
                 } else {
-                    Ok(readings)
+                    Ok(simulated)
                 };
                 account.take(SourceName::Simulator, look);
                 account.drain()
             }
             Gpus::Local(watch) => watch.account().drain(),
-            Gpus::NotAsked | Gpus::Nowhere(_) => Moment::default(),
+            Gpus::NotAsked | Gpus::Nowhere => Moment::default(),
         }
     }
 
@@ -307,86 +236,58 @@ impl Watch {
             Err(error) => return Err(format!("/metrics: {error}")),
         };
         let text = String::from_utf8_lossy(&body);
-        Scrape::parse_only(&text, server::is_looked_at).map_err(|error| error.to_string())
+        Scrape::parse(&text, server::is_looked_at).map_err(|error| error.to_string())
     }
 
     fn conclude(self) -> Observed {
-        let mut findings = match (&self.first, &self.last) {
-            (Some(Ok(before)), Ok(after)) => server::between(before, after),
-            (Some(Err(reason)), _) | (_, Err(reason)) => nothing_from_metrics(reason),
-            (None, Ok(_)) => nothing_from_metrics(NO_METRICS),
+        let mut observed = Observed::default();
+        let both = match (&self.first, &self.last) {
+            (Some(Ok(before)), Ok(after)) => Ok((before, after)),
+            (Some(Err(reason)), _) | (_, Err(reason)) => Err(reason.as_str()),
+            (None, Ok(_)) => Err(NO_METRICS),
         };
+        match both {
+            Ok((before, after)) => observed.findings = server::between(before, after),
+            Err(reason) => observed.findings.record_none(&FROM_METRICS, reason),
+        }
         let continuity = self.answers.continuity();
         if continuity == Continuity::SeveralServers {
-            for metric in FROM_COUNTERS {
-                findings.record(metric, Err(server::SEVERAL_SERVERS.to_owned()));
-            }
-        }
-        let seen = self.gpus_seen();
-        findings.record(Metric::GPU_MEMORY_PEAK, seen.memory_peak.clone());
-        findings.record(Metric::GPU_UTILIZATION_MEAN, seen.utilization_mean.clone());
-        findings.record(
-            Metric::ENGINE_MEMORY_PEAK,
-            self.engine_peak.ok_or_else(|| match &self.last {
-                Ok(_) => NOT_REPORTED.to_owned(),
-                Err(reason) => reason.clone(),
-            }),
-        );
-        let server = match (&self.first, &self.last) {
+            let reason = server::SEVERAL_SERVERS;
+            observed.findings.record_none(&FROM_COUNTERS, reason);
             // Differences between figures of two servers are meaningless.
-            _ if continuity == Continuity::SeveralServers => Some(ServerFigures {
+            observed.server = Some(ServerFigures {
                 several_servers: true,
                 ..ServerFigures::default()
-            }),
-            (Some(Ok(before)), Ok(after)) => Some(ServerFigures {
+            });
+        } else if let Ok((before, after)) = both {
+            observed.server = Some(ServerFigures {
                 peaks: self.peaks,
                 restarted: continuity == Continuity::Restarted,
                 ..server::figures(before, after)
-            }),
-            (Some(_) | None, _) => None,
-        };
-        let mut telemetry = Telemetry {
-            series: self.series.into_columns(),
-            ..Telemetry::default()
-        };
-        if !seen.summaries.is_empty() {
-            let summaries = serde_json::json!(seen.summaries);
-            telemetry.rest.insert("gpus".to_owned(), summaries);
+            });
         }
-        Observed {
-            server,
-            kv_cache_fixed: self.last.as_ref().ok().and_then(server::cache_is_fixed),
-            kv_cache_blocks: self
-                .last
-                .as_ref()
-                .ok()
-                .and_then(server::cache_tokens_of_blocks),
-            findings,
-            telemetry,
-            concerns: seen.concerns,
-            gpus: seen.gpus,
-            driver: seen.driver,
-            cuda: seen.cuda,
-            clocks_steady: seen.clocks_steady,
-        }
-    }
-
-    fn gpus_seen(&self) -> GpusSeen {
+        let last = self.last.as_ref();
+        let engine_peak = self.engine_peak.ok_or_else(|| match last {
+            Ok(_) => NOT_REPORTED.to_owned(),
+            Err(reason) => reason.clone(),
+        });
+        observed
+            .findings
+            .record(Metric::ENGINE_MEMORY_PEAK, engine_peak);
+        observed.kv_cache_fixed = last.ok().and_then(server::cache_is_fixed);
+        observed.kv_cache_blocks = last.ok().and_then(server::cache_tokens_of_blocks);
+        observed.telemetry.series = self.series.into_columns();
         match &self.gpus {
-            Gpus::NotAsked => GpusSeen::of(&Account::new(None), false, false),
-            Gpus::Nowhere(account) => GpusSeen::of(account, false, false),
-            Gpus::Simulated(account) => GpusSeen::of(account, true, true),
-            Gpus::Local(watch) => GpusSeen::of(&watch.account(), true, self.looking.gpus_matter),
+            Gpus::NotAsked | Gpus::Nowhere => {
+                observed.add_gpus(&Account::new(None), false, false);
+            }
+            Gpus::Simulated(account) => observed.add_gpus(account, true, true),
+            Gpus::Local(watch) => {
+                observed.add_gpus(&watch.account(), true, self.looking.gpus_matter);
+            }
         }
+        observed
     }
-}
-
-fn nothing_from_metrics(reason: &str) -> Findings {
-    let mut findings = Findings::default();
-    for metric in FROM_METRICS {
-        findings.record(metric, Err(reason.to_owned()));
-    }
-    findings
 }
 
 #[cfg(test)]
@@ -398,8 +299,7 @@ mod tests {
     use axum::Router;
     use axum::routing::get;
 
-    use super::super::Search;
-    use super::super::gpu::stub;
+    use super::super::gpu::{Search, fixture};
     use super::*;
     use crate::record::telemetry::SeriesName;
 
@@ -422,7 +322,7 @@ mod tests {
         format!("http://{address}")
     }
 
-    async fn observe(url: &str, gpus: GpuSource) -> Observed {
+    async fn observe(url: &str, gpus: Option<Search>) -> Observed {
         let looking = Looking {
             gpus,
             interval: OFTEN,
@@ -434,8 +334,8 @@ mod tests {
         sampler.finish().await
     }
 
-    fn through(nvidia_smi: PathBuf) -> GpuSource {
-        GpuSource::Local(Search {
+    fn through(nvidia_smi: PathBuf) -> Option<Search> {
+        Some(Search {
             nvml_library: Some("libno-such-ml.so.9".into()),
             nvidia_smi,
             amd_smi: "no-such-amd-smi".into(),
@@ -444,7 +344,7 @@ mod tests {
         })
     }
 
-    fn missing() -> GpuSource {
+    fn missing() -> Option<Search> {
         through("no-such-nvidia-smi".into())
     }
 
@@ -503,7 +403,7 @@ mod tests {
     async fn a_real_gpu_is_read_through_nvidia_smi() {
         let folder = tempfile::tempdir().unwrap();
         let lines = ["NVIDIA L4, 23034, 1000, 40", "NVIDIA L4, 23034, 2000, 60"];
-        let source = through(stub::nvidia_smi(folder.path(), &lines));
+        let source = through(fixture::nvidia_smi(folder.path(), &lines));
         let url = serve(vec!["vllm:num_requests_running 1\n".to_owned()]).await;
         let observed = observe(&url, source).await;
         assert_eq!(
@@ -550,7 +450,7 @@ mod tests {
             "rubb".to_owned(),
         ])
         .await;
-        let observed = observe(&url, GpuSource::None).await;
+        let observed = observe(&url, None).await;
         assert_eq!(observed.gpus, None);
         insta::assert_snapshot!(reasons(&observed), @"
         engine_memory.peak: line 1 of /metrics: a name has no value
@@ -567,7 +467,7 @@ mod tests {
     async fn endless_metrics_are_read_up_to_a_limit_and_not_requested_again() {
         let endless = "# a comment\n".repeat(http::LONGEST_ANSWER / 12 + 2);
         let url = serve(vec![endless, "vllm:num_preemptions_total 1\n".to_owned()]).await;
-        let observed = observe(&url, GpuSource::None).await;
+        let observed = observe(&url, None).await;
         let reason = &observed.findings.not_measured[&Metric::parse("server.preemptions").unwrap()];
         assert_eq!(reason, "/metrics: the answer is longer than 16 MiB");
         assert_eq!(observed.server, None);
@@ -580,9 +480,9 @@ mod tests {
         let script = format!(
             "case \"$1\" in --query-gpu*) if mkdir {}; then echo '{}'; else echo 'Unknown Error'; exit 15; fi;; esac",
             once.display(),
-            stub::line(0, "L4, 23034, 1000, 40")
+            fixture::line(0, "L4, 23034, 1000, 40")
         );
-        let source = through(stub::program(folder.path(), &script));
+        let source = through(fixture::program(folder.path(), &script));
         let url = serve(vec!["a 1\n".to_owned()]).await;
         let observed = observe(&url, source).await;
         assert_eq!(value(&observed, "gpu_memory.peak"), None);

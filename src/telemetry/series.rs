@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::gpu::Moment;
 use crate::record::telemetry::SeriesName;
 
 /// Points kept; a chart in a report is not wider.
@@ -20,11 +21,7 @@ pub(super) struct Series {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Row {
     pub(super) time: f64,
-    pub(super) gpu_memory: Option<f64>,
-    pub(super) gpu_utilization: Option<f64>,
-    pub(super) gpu_clock_sm: Option<f64>,
-    pub(super) gpu_power: Option<f64>,
-    pub(super) gpu_temperature: Option<f64>,
+    pub(super) gpus: Moment,
     pub(super) running: Option<f64>,
     pub(super) waiting: Option<f64>,
     pub(super) kv_cache_usage: Option<f64>,
@@ -62,26 +59,22 @@ impl Series {
         type Column = fn(&Row) -> Option<f64>;
         let columns: [(SeriesName, Column); 9] = [
             (SeriesName::Time, |row| Some(row.time)),
-            (SeriesName::GpuMemory, |row| row.gpu_memory),
-            (SeriesName::GpuUtilization, |row| row.gpu_utilization),
-            (SeriesName::GpuClockSm, |row| row.gpu_clock_sm),
-            (SeriesName::GpuPower, |row| row.gpu_power),
-            (SeriesName::GpuTemperature, |row| row.gpu_temperature),
+            (SeriesName::GpuMemory, |row| row.gpus.memory),
+            (SeriesName::GpuUtilization, |row| row.gpus.utilization),
+            (SeriesName::GpuClockSm, |row| row.gpus.clock_sm),
+            (SeriesName::GpuPower, |row| row.gpus.power),
+            (SeriesName::GpuTemperature, |row| row.gpus.temperature),
             (SeriesName::Running, |row| row.running),
             (SeriesName::Waiting, |row| row.waiting),
             (SeriesName::KvCacheUsage, |row| row.kv_cache_usage),
         ];
+        let columns = columns.map(|(quantity, column)| {
+            let finite = |row| column(row).filter(|value| value.is_finite());
+            (quantity, self.rows.iter().map(finite).collect::<Vec<_>>())
+        });
         columns
             .into_iter()
-            .filter(|(_, column)| {
-                self.rows
-                    .iter()
-                    .any(|row| column(row).is_some_and(f64::is_finite))
-            })
-            .map(|(quantity, column)| {
-                let finite = |row| column(row).filter(|value| value.is_finite());
-                (quantity, self.rows.iter().map(finite).collect())
-            })
+            .filter(|(_, values)| values.iter().any(Option::is_some))
             .collect()
     }
 }

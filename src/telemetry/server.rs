@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::gpu::reading::{Facts, Reading, State};
 use super::prometheus::{Sample, Scrape};
 use crate::measure::ServerFigures;
 use crate::metric::Metric;
@@ -55,38 +56,36 @@ impl Findings {
         }
     }
 
+    /// Takes the reason why metrics have no value.
+    pub(super) fn record_none(&mut self, metrics: &[Metric], reason: &str) {
+        for metric in metrics {
+            self.record(*metric, Err(reason.to_owned()));
+        }
+    }
+
     /// Takes a value or the reason why there is none. A value that is not finite is dropped.
     pub(super) fn record(&mut self, metric: Metric, found: Result<f64, String>) {
-        match found {
+        let reason = match found {
             Ok(value) if value.is_finite() => {
                 self.not_measured.remove(&metric);
                 self.metrics.insert(metric, value);
+                return;
             }
-            Ok(value) => {
-                self.not_measured.insert(
-                    metric,
-                    format!("the reported value is not finite ({value})"),
-                );
-            }
-            Err(reason) => {
-                self.not_measured.insert(metric, reason);
-            }
-        }
+            Ok(value) => format!("the reported value is not finite ({value})"),
+            Err(reason) => reason,
+        };
+        self.not_measured.insert(metric, reason);
     }
 }
 
 /// What the counters of a server show about the time between two answers.
 pub fn between(before: &Scrape, after: &Scrape) -> Findings {
     let mut findings = Findings::default();
+    let hit_rate = hit_rate(before, after);
+    let preemptions = grown(before, after, &["vllm:num_preemptions_total"]);
     findings.record(Metric::SERVER_QUEUE_TIME, queue_time(before, after));
-    findings.record(
-        Metric::SERVER_PREFIX_CACHE_HIT_RATE,
-        hit_rate(before, after),
-    );
-    findings.record(
-        Metric::SERVER_PREEMPTIONS,
-        grown(before, after, &["vllm:num_preemptions_total"]),
-    );
+    findings.record(Metric::SERVER_PREFIX_CACHE_HIT_RATE, hit_rate);
+    findings.record(Metric::SERVER_PREEMPTIONS, preemptions);
     findings.record(Metric::KV_CACHE_TOKENS, cache_tokens(after));
     findings
 }
@@ -218,23 +217,8 @@ pub fn cache_is_fixed(scrape: &Scrape) -> Option<bool> {
         .then(|| given("kv_cache_memory_bytes") || given("num_gpu_blocks_override"))
 }
 
-/// State of one GPU at one moment.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct GpuReading {
-    /// Product name.
-    pub name: String,
-    /// Device memory, bytes.
-    pub memory: Option<f64>,
-    /// Device memory in use, bytes.
-    pub memory_used: Option<f64>,
-    /// Share of time in which a kernel ran, 0 to 1.
-    pub utilization: Option<f64>,
-    /// Driver version.
-    pub driver: Option<String>,
-}
-
 /// The GPUs of a simulated server; empty for a real one.
-pub fn simulated_gpus(scrape: &Scrape) -> Vec<GpuReading> {
+pub fn simulated_gpus(scrape: &Scrape) -> Vec<Reading> {
     let of = |name: &str, gpu: Option<&String>| {
         let is_same = |sample: &&Sample| sample.labels.get("gpu") == gpu;
         let sample = scrape.samples(name).iter().find(is_same);
@@ -243,14 +227,21 @@ pub fn simulated_gpus(scrape: &Scrape) -> Vec<GpuReading> {
     scrape
         .samples("perfgate_simulated_gpu_memory_used_bytes")
         .iter()
-        .map(|sample| {
+        .enumerate()
+        .map(|(index, sample)| {
             let gpu = sample.labels.get("gpu");
-            GpuReading {
-                name: sample.labels.get("name").cloned().unwrap_or_default(),
-                memory: of("perfgate_simulated_gpu_memory_total_bytes", gpu),
-                memory_used: Some(sample.value),
-                utilization: of("perfgate_simulated_gpu_utilization_ratio", gpu),
-                driver: None,
+            Reading {
+                facts: Facts {
+                    index: u32::try_from(index).ok(),
+                    name: sample.labels.get("name").cloned().unwrap_or_default(),
+                    memory: of("perfgate_simulated_gpu_memory_total_bytes", gpu),
+                    ..Facts::default()
+                },
+                now: State {
+                    memory_used: Some(sample.value),
+                    utilization: of("perfgate_simulated_gpu_utilization_ratio", gpu),
+                    ..State::default()
+                },
             }
         })
         .collect()
@@ -274,7 +265,7 @@ mod tests {
     const RUNNING: &str = include_str!("../../tests/fixtures/vllm-0.32-cpu/metrics/8-running.txt");
 
     fn scrape(text: &str) -> Scrape {
-        Scrape::parse(text).unwrap()
+        Scrape::parse(text, |_| true).unwrap()
     }
 
     fn found(findings: &Findings) -> String {
@@ -377,8 +368,9 @@ mod tests {
         );
         let gpus = simulated_gpus(&scrape);
         assert_eq!(gpus.len(), 2);
-        assert_eq!((gpus[0].memory, gpus[0].utilization), (Some(80.0), None));
-        assert_eq!((gpus[1].memory, gpus[1].utilization), (None, Some(0.5)));
+        let figures = |gpu: &Reading| (gpu.facts.memory, gpu.now.utilization);
+        assert_eq!(figures(&gpus[0]), (Some(80.0), None));
+        assert_eq!(figures(&gpus[1]), (None, Some(0.5)));
         assert_eq!(engine_memory(&scrape), Some(30.0));
     }
 }

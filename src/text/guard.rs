@@ -7,21 +7,8 @@
 
 use super::hidden::is_hidden;
 
-/// The colours that perfgate itself uses; everything else that begins with ESC is removed.
-const COLOURS: [&str; 12] = [
-    "\u{1b}[0m",
-    "\u{1b}[1m",
-    "\u{1b}[2m",
-    "\u{1b}[3m",
-    "\u{1b}[4m",
-    "\u{1b}[31m",
-    "\u{1b}[32m",
-    "\u{1b}[33m",
-    "\u{1b}[34m",
-    "\u{1b}[35m",
-    "\u{1b}[36m",
-    "\u{1b}[1;",
-];
+/// The colours and weights that perfgate itself uses.
+const OWN_CODES: [&str; 11] = ["0", "1", "2", "3", "4", "31", "32", "33", "34", "35", "36"];
 
 /// Text for people: no control characters but the line feed, and no workflow command.
 pub fn text(text: &str) -> String {
@@ -76,21 +63,12 @@ fn without_control(text: &str, keep_colours: bool) -> String {
     while let Some(c) = rest.chars().next() {
         let after = &rest[c.len_utf8()..];
         rest = match c {
-            '\u{1b}' => match COLOURS.iter().find(|own| rest.starts_with(**own)) {
-                Some(_) if keep_colours => {
-                    let end = rest.find('m').map_or(rest.len(), |at| at + 1);
-                    let (colour, behind) = rest.split_at(end);
-                    let is_whole = colour[2..colour.len().saturating_sub(1)]
-                        .bytes()
-                        .all(|byte| byte.is_ascii_digit() || byte == b';');
-                    if is_whole {
-                        clean.push_str(colour);
-                        behind
-                    } else {
-                        after_escape(after)
-                    }
+            '\u{1b}' => match colour(rest).filter(|_| keep_colours) {
+                Some((colour, behind)) => {
+                    clean.push_str(colour);
+                    behind
                 }
-                Some(_) | None => after_escape(after),
+                None => after_escape(after),
             },
             // CSI and OSC in one character.
             '\u{9b}' => after_parameters(after),
@@ -113,6 +91,14 @@ fn without_control(text: &str, keep_colours: bool) -> String {
         };
     }
     clean
+}
+
+/// A sequence of these codes at the beginning, and the text after it.
+fn colour(text: &str) -> Option<(&str, &str)> {
+    let (codes, behind) = text.strip_prefix("\u{1b}[")?.split_once('m')?;
+    let is_own = |code| OWN_CODES.contains(&code);
+    let end = text.len() - behind.len();
+    codes.split(';').all(is_own).then(|| text.split_at(end))
 }
 
 /// The text after a sequence whose ESC was read.

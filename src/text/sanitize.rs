@@ -46,7 +46,12 @@ pub fn long_html(text: &str) -> String {
     escaped(&long_line(text))
 }
 
-/// The same with commands between backticks in `<code>`, and no line break before a percent sign.
+/// For XML text and attributes: also without the characters that XML 1.0 forbids.
+pub fn xml(text: &str) -> String {
+    html(text).replace(['\u{FFFE}', '\u{FFFF}'], "")
+}
+
+/// The same as [`html`] with commands between backticks in `<code>`, and no line break before a percent sign.
 pub fn html_with_code(text: &str) -> String {
     let safe = html(&text.replace(" %", "\u{a0}%"));
     let parts: Vec<&str> = safe.split('`').collect();
@@ -66,18 +71,11 @@ pub fn html_with_code(text: &str) -> String {
 }
 
 fn escaped(text: &str) -> String {
-    let mut safe = String::new();
-    for c in text.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            c => safe.push(c),
-        }
-    }
-    safe
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
 }
 
 /// For Markdown in a table cell or a sentence: every character that could be markup becomes a numeric entity, which Markdown
@@ -93,28 +91,7 @@ pub fn markdown(text: &str) -> String {
             before.is_some_and(|before| before.eq_ignore_ascii_case(word.as_bytes()))
         };
         let next = clean[at + c.len_utf8()..].chars().next();
-        let acts = matches!(
-            c,
-            '\\' | '`'
-                | '*'
-                | '_'
-                | '{'
-                | '}'
-                | '['
-                | ']'
-                | '('
-                | ')'
-                | '#'
-                | '|'
-                | '<'
-                | '>'
-                | '~'
-                | '&'
-                | '@'
-                | '!'
-                | ':'
-                | '$'
-        );
+        let acts = r"\`*_{}[]()#|<>~&@!:$".contains(c);
         // A bare address becomes a link in GitHub's Markdown; without colons, only `www.` does.
         if acts || (c == '.' && after("www")) {
             let _ = write!(safe, "&#{};", u32::from(c));

@@ -18,12 +18,25 @@ use crate::report::comparison::{Analysis, Comparison, NextAction, Status, Verdic
 const FEWEST_BEFORE_GIVING_UP: u32 = 5;
 
 /// The texts of the change's author.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Author<'a> {
+#[derive(Clone, Debug, Default)]
+pub struct Author {
     /// The analysis of a regression under a `report` rule.
-    pub analysis: Option<&'a Analysis>,
+    pub analysis: Option<Analysis>,
     /// The explanation of a regression under a rule with `explain`.
-    pub explanation: Option<&'a Analysis>,
+    pub explanation: Option<Analysis>,
+}
+
+impl Author {
+    /// An earlier comparison with these texts.
+    pub fn on(&self, mut comparison: Comparison) -> Comparison {
+        if let Some(analysis) = &self.analysis {
+            comparison = with_analysis(comparison, analysis.clone());
+        }
+        if let Some(explanation) = &self.explanation {
+            comparison = with_explanation(comparison, explanation.clone());
+        }
+        comparison
+    }
 }
 
 /// The next step of the driver.
@@ -52,7 +65,7 @@ pub enum Step {
 pub struct Trial<'a> {
     protocol: &'a Protocol,
     policy: &'a Policy,
-    author: Author<'a>,
+    author: Author,
     stages: VecDeque<Stage>,
     /// Whether the evidence of the first stage was requested.
     is_asked: bool,
@@ -69,7 +82,7 @@ impl<'a> Trial<'a> {
     pub fn new(
         protocol: &'a Protocol,
         policy: &'a Policy,
-        author: Author<'a>,
+        author: Author,
         before: Option<Comparison>,
         elsewhere: LooksTaken,
     ) -> Self {
@@ -134,10 +147,7 @@ impl<'a> Trial<'a> {
         if stage.is_spent() {
             self.tell(GateEvent::NothingLeft);
             // The author's analysis is not part of the evidence and may be newer.
-            self.before = self
-                .before
-                .take()
-                .map(|before| with_author(before, self.author));
+            self.before = self.before.take().map(|before| self.author.on(before));
         }
         let (have, need) = stage.have_and_need(evidence);
         let sample = NextSample {
@@ -205,8 +215,8 @@ impl<'a> Trial<'a> {
             // Anytime-valid evidence spends α once; it is not available if other evidence of the commit has used α.
             anytime: stage == Stage::MorePairs && self.elsewhere == LooksTaken::default(),
             before: self.before.as_ref(),
-            analysis: self.author.analysis,
-            explanation: self.author.explanation,
+            analysis: self.author.analysis.as_ref(),
+            explanation: self.author.explanation.as_ref(),
         };
         Some(compare_evidence(self.policy, &given, labels, this_look))
     }
@@ -223,8 +233,8 @@ impl<'a> Trial<'a> {
             ..Labels::default()
         };
         let this_look = ThisLook {
-            analysis: self.author.analysis,
-            explanation: self.author.explanation,
+            analysis: self.author.analysis.as_ref(),
+            explanation: self.author.explanation.as_ref(),
             ..ThisLook::ONLY
         };
         let missing = &evidence.missing_baseline;
@@ -253,17 +263,6 @@ impl<'a> Trial<'a> {
             && look.at >= FEWEST_BEFORE_GIVING_UP
             && comparison.next.action == NextAction::Ab
     }
-}
-
-/// An earlier comparison with the author's current texts.
-fn with_author(mut comparison: Comparison, author: Author<'_>) -> Comparison {
-    if let Some(analysis) = author.analysis {
-        comparison = with_analysis(comparison, analysis.clone());
-    }
-    if let Some(explanation) = author.explanation {
-        comparison = with_explanation(comparison, explanation.clone());
-    }
-    comparison
 }
 
 /// Why a look was not the last one.

@@ -325,7 +325,7 @@ fn the_history_is_exported_for_other_dashboards() {
     assert_eq!(bigger.as_array().unwrap().len(), 1);
     // The text format is read back by the parser that reads vLLM's.
     let text = export("prometheus");
-    let metrics = perfgate::telemetry::prometheus::Scrape::parse(&text).unwrap();
+    let metrics = perfgate::telemetry::prometheus::Scrape::parse(&text, |_| true).unwrap();
     assert_eq!(
         metrics.sum("perfgate_tpot_p95_seconds"),
         Some(value),

@@ -68,9 +68,6 @@ const PERMITTED: &[(&str, &[&str])] = &[
 /// What goes the wrong way and is about to be put right; empty when that is done.
 const PENDING: &[(&str, &str)] = &[];
 
-/// Modules with files that use each other, about to be put right; empty when that is done.
-const PENDING_CYCLES: &[&str] = &["render"];
-
 /// Modules that reach no clock, file, socket or process.
 const PURE: &[&str] = &[
     "bisect", "code", "compare", "event", "history", "measure", "metric", "mlperf", "policy",
@@ -319,23 +316,12 @@ fn no_two_files_of_a_module_use_each_other_but_parent_and_child() {
         }
         seen
     };
-    let in_cycles: Vec<&[String]> = uses
+    let wrong: Vec<String> = uses
         .keys()
-        .copied()
-        .filter(|file| reached(file).contains(file))
-        .collect();
-    let wrong: Vec<String> = in_cycles
-        .iter()
-        .filter(|file| !PENDING_CYCLES.contains(&file[0].as_str()))
+        .filter(|file| reached(file).contains(*file))
         .map(|file| format!("{} uses files that use it", file.join("/")))
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    for room in PENDING_CYCLES {
-        assert!(
-            in_cycles.iter().any(|file| file[0] == *room),
-            "{room} has no cycle any more: delete it from PENDING_CYCLES"
-        );
-    }
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub(super) fn run(args: &HistoryArgs, context: &Context) -> Result<ExitStatus, F
             render::history::text(labels, sessions, &series, context.screen.color),
         ),
         HistoryFormat::Json => (Output::Json, serde_json::to_string_pretty(&series)?),
-        HistoryFormat::Csv => (Output::Text, history::csv(labels, &series)?),
+        HistoryFormat::Csv => (Output::Text, history::csv(labels, &series)),
         HistoryFormat::Jsonl => (Output::Json, history::json_lines(labels, &series)?),
         HistoryFormat::Prometheus => (Output::Text, history::prometheus(labels, &series)),
         HistoryFormat::Bencher => (Output::Json, pretty(&history::bencher(labels, &series))),

@@ -5,7 +5,8 @@ use serde::Serialize;
 use super::super::Context;
 use super::{Chosen, Opened};
 use crate::app::output::print;
-use crate::cli::baseline::{ListArgs, ListFormat};
+use crate::cli::TextOrJson;
+use crate::cli::baseline::ListArgs;
 use crate::clock;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -36,8 +37,8 @@ pub(super) fn run(args: &ListArgs, context: &Context) -> Result<ExitStatus, Fail
         .collect::<Result<Vec<Listed>, Failure>>()?;
     opened.warn_of_copies();
     let (output, text) = match args.format {
-        ListFormat::Json => (Output::Json, serde_json::to_string_pretty(&listed)?),
-        ListFormat::Text => {
+        TextOrJson::Json => (Output::Json, serde_json::to_string_pretty(&listed)?),
+        TextOrJson::Text => {
             let rows = listed.iter().map(|listed| {
                 let since = listed.commits_since.map(|count| count.to_string());
                 let commit = listed.commit.as_deref().map(render::short_commit);

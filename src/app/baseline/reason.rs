@@ -55,11 +55,8 @@ impl Reasons {
     }
 
     fn is_accepted(&self, objection: &Objection) -> bool {
-        let Some((scenario, metric)) = objection.row() else {
-            return false;
-        };
         let mut rows = self.maintainer.iter().flat_map(|it| &it.rows);
-        rows.any(|(at, of)| at == scenario && *of == metric)
+        rows.any(|row| objection.row.as_ref() == Some(row))
     }
 
     /// Records only the reasons that were needed, so that each name belongs to its own acceptance.

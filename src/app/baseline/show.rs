@@ -4,7 +4,7 @@ use super::super::Context;
 use super::{Opened, list};
 use crate::app::output::print;
 use crate::baseline::Part;
-use crate::cli::baseline::ShowArgs;
+use crate::cli::baseline::WhichArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::git::work_tree;
@@ -14,9 +14,9 @@ use crate::terminal::Output;
 use crate::text::count::count;
 use crate::text::sanitize;
 
-pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<ExitStatus, Failure> {
-    let opened = Opened::of(&args.which.storage, context)?;
-    let chosen = opened.chosen(&args.which)?;
+pub(super) fn run(which: &WhichArgs, context: &Context) -> Result<ExitStatus, Failure> {
+    let opened = Opened::of(&which.storage, context)?;
+    let chosen = opened.chosen(which)?;
     let stored_runs = chosen.place.read()?;
     opened.warn_of_copies();
     let mut text = format!(

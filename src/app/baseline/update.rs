@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::inputs::main_branch::{MainBranch, main_branch_of};
 use crate::inputs::policy::policy_for;
 use crate::policy::rule::Policy;
-use crate::policy::{Accepted, Objection, TooNoisy, objections, too_noisy};
+use crate::policy::{Accepted, Objection, ObjectionKind, objections, too_noisy};
 use crate::record::format::{Promotion, ResultFile};
 use crate::record::{self, Run};
 use crate::terminal::Output;
@@ -25,7 +25,7 @@ struct Decided {
     number: usize,
     nothing_new: bool,
     /// Limits below its noise.
-    too_noisy: Vec<TooNoisy>,
+    too_noisy: Vec<String>,
 }
 
 pub(super) fn run(args: &UpdateArgs, context: &Context) -> Result<ExitStatus, Failure> {
@@ -152,12 +152,12 @@ impl Updating<'_> {
         if !left.is_empty() {
             return Err(refused(self.chosen, &left));
         }
-        let is_older = |objection: &Objection| matches!(objection, Objection::Older { .. });
+        let is_any = |kind| found.iter().any(|objection| objection.kind == kind);
         let mut promotion = Promotion {
             promoted: clock::timestamp(),
-            new_segment: found.iter().any(Objection::opens_a_segment),
-            older: found.iter().any(is_older),
-            despite: found.iter().map(ToString::to_string).collect(),
+            new_segment: is_any(ObjectionKind::Change),
+            older: is_any(ObjectionKind::Older),
+            despite: found.iter().map(|found| found.reason.clone()).collect(),
             ..Promotion::default()
         };
         self.reasons.write(&found, &mut promotion);
@@ -169,7 +169,7 @@ fn refused(chosen: &Chosen, found: &[&Objection]) -> Failure {
     let may_be_accepted = found.iter().all(|objection| objection.can_be_overruled());
     let listed: String = found
         .iter()
-        .map(|objection| format!("\n  - {objection}"))
+        .map(|objection| format!("\n  - {}", objection.reason))
         .collect();
     let message = format!(
         "the run is not accepted as the baseline of `{}` on `{}`:{listed}",
@@ -211,8 +211,7 @@ fn in_words(chosen: &Chosen, args: &UpdateArgs, decided: &Decided, ended: Ended)
         text.push_str(&format!("  because: {}{by}\n", sanitize::line(because)));
     }
     for limit in &decided.too_noisy {
-        let warning = sanitize::line(&limit.to_string());
-        text.push_str(&format!("  warning: {warning}\n"));
+        text.push_str(&format!("  warning: {}\n", sanitize::line(limit)));
     }
     if !decided.too_noisy.is_empty() {
         text.push_str(

@@ -13,7 +13,6 @@ use crate::exit::{BisectStatus, ExitStatus};
 use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
 use crate::git::search::{Repository, Search};
-use crate::inputs::criteria::SearchOptions;
 use crate::interrupt::Interrupt;
 use crate::runner::bisect::bisect_run::BisectRun;
 use crate::runner::bisect::session::{Ends, Lock, Started};
@@ -55,18 +54,11 @@ fn judge(
     context: &Context,
 ) -> Result<BisectStatus, Failure> {
     let commit = repository.asked_about()?;
-    let search_options = SearchOptions::of(options);
     let ends = Ends::of(search);
     context.block_on(async |command| {
         let judging = async {
-            let mut run = BisectRun::begin(
-                repository,
-                ends,
-                &commit,
-                &search_options,
-                write_summary,
-                command,
-            )?;
+            let summary = write_summary;
+            let mut run = BisectRun::begin(repository, ends, &commit, options, summary, command)?;
             Box::pin(run.check_ends()).await?;
             let kept = Box::pin(run.judge(Role::Search, &commit, None)).await?;
             run.emit_judged(&kept.step);

@@ -11,7 +11,6 @@ use crate::failure::Failure;
 use crate::git::checkout::{remove_all, remove_folder};
 use crate::git::search::Repository;
 use crate::git::{UNSHALLOW, work_tree};
-use crate::inputs::criteria::SearchOptions;
 use crate::runner::bisect::bisect_run::BisectRun;
 use crate::runner::bisect::building::built_images;
 use crate::runner::bisect::session::{Ends, Lock, Started};
@@ -52,7 +51,7 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
     if repository.is_dirty()? {
         note("the working tree has uncommitted changes: they are not measured and stay unchanged");
     }
-    let options = SearchOptions::of(&args.options);
+    let options = &args.options;
     context.block_on(async |command| {
         let ends = Ends {
             good: Some(good.clone()),
@@ -64,7 +63,7 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
                 arguments,
             };
             let (repository, summary) = (repository.clone(), write_summary);
-            let mut run = BisectRun::begin(repository, ends, &bad, &options, summary, command)?;
+            let mut run = BisectRun::begin(repository, ends, &bad, options, summary, command)?;
             Box::pin(run.check_ends()).await?;
             started.save(&run.repository)?;
             begin_search(&run.repository, args.first_parent, [&bad, &good])?;

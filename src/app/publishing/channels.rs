@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::publish::actions;
 use crate::publish::check_run::CheckRun;
 use crate::publish::client::ClientError;
-use crate::publish::comment::{self, DEFAULT_AUTHOR, Marker, Put, Wanted};
+use crate::publish::comment::{DEFAULT_AUTHOR, Marker, Put, Thread, Wanted};
 use crate::publish::sha::Sha;
 use crate::publish::status::{CommitState, Statement};
 use crate::render::view::View;
@@ -207,8 +207,14 @@ impl Publisher<'_> {
             create: self.args.comment != CommentWhen::OnChange
                 || content.comparison.verdict != Verdict::Pass,
         };
+        let thread = Thread {
+            client: &self.client,
+            repository: &self.repository,
+            number,
+            author: &author,
+        };
         let permission = "pull-requests: write";
-        match comment::put(&self.client, &self.repository, number, &author, &wanted).await {
+        match thread.put(&wanted).await {
             Ok((put, untidied)) => {
                 result.commented(put, &author);
                 for error in untidied {

@@ -19,11 +19,11 @@ pub(super) use channels::{PublishResult, Trust};
 use crate::cli::publish::{CommentWhen, PublishArgs};
 use crate::exit::ExitStatus;
 use crate::policy::{accept, is_judged_by_own_files};
-use crate::publish::acceptance::{Found, PullRequest, Question};
+use crate::publish::acceptance::{Found, Question};
 use crate::publish::change::{Change, Target};
 use crate::publish::client::{Client, ClientError, Patience};
 use crate::publish::event::{self, Occasion, Pull, Repository, RunId};
-use crate::publish::pulls::{self, FoundPull, NoPullRequest};
+use crate::publish::pulls::{self, NoPullRequest, PullRequest};
 use crate::publish::sha::Sha;
 use crate::report::comparison::{Acceptance, Comparison, Verdict};
 use crate::text::sanitize;
@@ -204,7 +204,7 @@ impl<'a> Publisher<'a> {
         };
         let occasion = match occasion(&repository, &variable)? {
             Some(occasion) => occasion,
-            None if args.pull_request.is_some() => Occasion::unknown(),
+            None if args.pull_request.is_some() => Occasion::default(),
             None => {
                 return Ok(Publishing::Off(
                     "neither an event (GITHUB_EVENT_NAME) nor `--pull-request` is set",
@@ -281,12 +281,12 @@ impl<'a> Publisher<'a> {
                 (Some(head), None) => match self.pull_of(head).await? {
                     Ok(found) => {
                         place.number = Some(found.number);
-                        place.base = Some(found.base).filter(|base| !base.is_empty());
+                        place.base = Some(found.base.branch).filter(|base| !base.is_empty());
                     }
                     Err(why) => place.nowhere = Some(why),
                 },
                 (None, Some(number)) => {
-                    let pull = self.pull(number).await?;
+                    let pull = pulls::numbered(&self.client, &self.repository, number).await?;
                     place.head = Sha::parse(&pull.head.sha);
                     place.base = Some(pull.base.branch).filter(|base| !base.is_empty());
                 }
@@ -298,15 +298,11 @@ impl<'a> Publisher<'a> {
         place
     }
 
-    async fn pull(&self, number: u64) -> Result<PullRequest, ClientError> {
-        let path = format!("repos/{}/pulls/{number}", self.repository.name());
-        self.client.get(&path, &[]).await
-    }
-
     /// Its current text; `None` with a warning if it cannot be read.
     pub(super) fn current_text(&self, number: u64) -> Option<String> {
         self.client.begin();
-        let asked = self.until_interrupted(self.pull(number))?;
+        let asked =
+            self.until_interrupted(pulls::numbered(&self.client, &self.repository, number))?;
         match asked {
             Ok(pull) => Some(pull.body.unwrap_or_default()),
             Err(error) => {
@@ -334,7 +330,7 @@ impl<'a> Publisher<'a> {
     }
 
     /// The pull request, if the event does not contain its number.
-    async fn pull_of(&self, head: &Sha) -> Result<Result<FoundPull, NoPullRequest>, ClientError> {
+    async fn pull_of(&self, head: &Sha) -> Result<Result<PullRequest, NoPullRequest>, ClientError> {
         let (client, ours) = (&self.client, &self.repository);
         match &self.occasion.pull {
             Pull::OfHead => pulls::of_commit(client, ours, head).await,

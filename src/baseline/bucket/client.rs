@@ -10,12 +10,12 @@ use std::time::Duration;
 use object_store::client::HttpError;
 use object_store::path::Path;
 use object_store::{
-    BackoffConfig, Error, ListResult, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions,
-    RetryConfig, UpdateVersion,
+    BackoffConfig, ClientConfigKey, Error, ListResult, ObjectStore, ObjectStoreExt as _, PutMode,
+    PutOptions, RetryConfig, UpdateVersion,
 };
 use tokio::runtime::Runtime;
 
-use super::{BucketError, Fetched, Listed, Version};
+use super::{BucketError, FailedRequest, Fetched, Listed, Version};
 use crate::baseline::location::{BucketAddress, Cloud};
 use crate::event::{Events, StorageEvent};
 
@@ -45,6 +45,34 @@ const METADATA: [&str; 5] = [
     "metadata/identity",
     "latest/api/token",
 ];
+
+/// Texts of errors about missing credentials.
+const MISSING_CREDENTIALS: [&str; 3] = [
+    "MissingAccountKey",
+    "Account must be specified",
+    "No credentials",
+];
+
+/// Texts of errors about a missing bucket, not an object in it.
+const MISSING_BUCKET: [&str; 3] = ["NoSuchBucket", "ContainerNotFound", "bucket does not exist"];
+
+/// Opens a bucket with the builder of its cloud, whose settings come from the environment. The builders have no common trait.
+macro_rules! open {
+    ($builder:ty, $client_key:path, $with_name:ident($name:expr), $retry:expr) => {{
+        let mut builder = <$builder>::from_env();
+        for (key, limit) in [
+            (ClientConfigKey::Timeout, REQUEST),
+            (ClientConfigKey::ConnectTimeout, CONNECT),
+        ] {
+            let key = $client_key(key);
+            if builder.get_config_value(&key).is_none() {
+                builder = builder.with_config(key, limit);
+            }
+        }
+        let store = builder.$with_name($name).with_retry($retry).build();
+        store.map(|store| Box::new(store) as Box<dyn ObjectStore>)
+    }};
+}
 
 /// A client of one bucket.
 #[derive(Debug)]
@@ -77,28 +105,39 @@ impl Client {
             .enable_all()
             .build()
             .map_err(|error| unfit(error.to_string()))?;
+        let name = address.bucket.as_str();
+        let opened = match address.cloud {
+            #[cfg(feature = "s3")]
+            Cloud::S3 => open!(
+                object_store::aws::AmazonS3Builder,
+                object_store::aws::AmazonS3ConfigKey::Client,
+                with_bucket_name(name),
+                retry
+            ),
+            #[cfg(feature = "gs")]
+            Cloud::Google => open!(
+                object_store::gcp::GoogleCloudStorageBuilder,
+                object_store::gcp::GoogleConfigKey::Client,
+                with_bucket_name(name),
+                retry
+            ),
+            #[cfg(feature = "az")]
+            Cloud::Azure => open!(
+                object_store::azure::MicrosoftAzureBuilder,
+                object_store::azure::AzureConfigKey::Client,
+                with_container_name(name),
+                retry
+            ),
+            #[cfg(not(all(feature = "s3", feature = "gs", feature = "az")))]
+            _ => {
+                return Err(BucketError::NotBuilt {
+                    address: address.to_string(),
+                    scheme: address.cloud.scheme(),
+                });
+            }
+        };
         Ok(Self {
-            store: match address.cloud {
-                #[cfg(feature = "s3")]
-                Cloud::S3 => {
-                    s3(&address.bucket, retry).map_err(|error| unfit(error.to_string()))?
-                }
-                #[cfg(feature = "gs")]
-                Cloud::Google => {
-                    google(&address.bucket, retry).map_err(|error| unfit(error.to_string()))?
-                }
-                #[cfg(feature = "az")]
-                Cloud::Azure => {
-                    azure(&address.bucket, retry).map_err(|error| unfit(error.to_string()))?
-                }
-                #[cfg(not(all(feature = "s3", feature = "gs", feature = "az")))]
-                _ => {
-                    return Err(BucketError::NotBuilt {
-                        address: address.to_string(),
-                        scheme: address.cloud.scheme(),
-                    });
-                }
-            },
+            store: opened.map_err(|error| unfit(error.to_string()))?,
             runtime,
             address: address.clone(),
             events: events.clone(),
@@ -144,7 +183,9 @@ impl Client {
         match fetched {
             Ok(fetched) => Ok(Some(fetched)),
             Err(Error::NotFound { ref source, .. })
-                if !is_about_missing_bucket(&source.to_string()) =>
+                if !MISSING_BUCKET
+                    .iter()
+                    .any(|mark| source.to_string().contains(mark)) =>
             {
                 Ok(None)
             }
@@ -217,110 +258,54 @@ impl Client {
         });
         match answered {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(_elapsed)) => Err(BucketError::Unreachable {
-                address: self.address.to_string(),
-                action: action.to_owned(),
-                reason: format!("no answer within {} s", TOTAL_LIMIT.as_secs()),
-            }),
+            Ok(Err(_elapsed)) => {
+                let reason = format!("no answer within {} s", TOTAL_LIMIT.as_secs());
+                Err(BucketError::Unreachable(self.failed(action, reason)))
+            }
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }
 
     /// Classifies an error of the crate.
     fn classify(&self, action: &str, error: &Error) -> BucketError {
-        let address = self.address.to_string();
-        let action = action.to_owned();
-        let scheme = self.address.cloud.scheme();
         let text = chain(error);
         let lost = network_cause(error);
         let reason = match &lost {
             Some(cause) => format!("{}{cause}", asked(&text)),
             None => shown(&text),
         };
-        let refused = ["status code: 401", "status code: 403"];
-        if METADATA.iter().any(|host| text.contains(host)) || is_about_missing_credentials(&text) {
-            return BucketError::NoCredentials {
-                address,
-                reason,
-                scheme,
-            };
+        let failed = self.failed(action, reason);
+        let has = |marks: &[&str]| marks.iter().any(|mark| text.contains(mark));
+        if has(&METADATA) || has(&MISSING_CREDENTIALS) {
+            return BucketError::NoCredentials(failed);
         }
-        let is_generic = matches!(error, Error::Generic { .. });
-        let is_refused = matches!(
-            error,
-            Error::PermissionDenied { .. } | Error::Unauthenticated { .. }
-        );
-        // Lists report the status only as text.
-        if is_refused || (is_generic && refused.iter().any(|status| text.contains(status))) {
-            BucketError::Refused {
-                address,
-                action,
-                reason,
-                scheme,
+        match error {
+            Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
+                BucketError::Refused(failed)
             }
-        } else if matches!(error, Error::NotFound { .. })
-            || (is_generic && (text.contains("status code: 404") || is_about_missing_bucket(&text)))
-        {
-            BucketError::NoBucket { address, reason }
-        } else if is_generic && (lost.is_some() || text.contains("status code: 5")) {
-            BucketError::Unreachable {
-                address,
-                action,
-                reason,
+            Error::NotFound { .. } => BucketError::NoBucket(failed),
+            // Lists report the status only as text.
+            Error::Generic { .. } if has(&["status code: 401", "status code: 403"]) => {
+                BucketError::Refused(failed)
             }
-        } else {
-            BucketError::Answer {
-                address,
-                action,
-                reason,
+            Error::Generic { .. } if has(&["status code: 404"]) || has(&MISSING_BUCKET) => {
+                BucketError::NoBucket(failed)
             }
+            Error::Generic { .. } if lost.is_some() || has(&["status code: 5"]) => {
+                BucketError::Unreachable(failed)
+            }
+            _ => BucketError::Answer(failed),
         }
     }
-}
 
-#[cfg(feature = "s3")]
-fn s3(bucket: &str, retry: RetryConfig) -> Result<Box<dyn ObjectStore>, Error> {
-    use object_store::ClientConfigKey::{ConnectTimeout, Timeout};
-    use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey::Client};
-    let mut builder = AmazonS3Builder::from_env();
-    for (key, value) in [(Timeout, REQUEST), (ConnectTimeout, CONNECT)] {
-        if builder.get_config_value(&Client(key)).is_none() {
-            builder = builder.with_config(Client(key), value);
+    fn failed(&self, action: &str, reason: String) -> FailedRequest {
+        FailedRequest {
+            address: self.address.to_string(),
+            action: action.to_owned(),
+            reason,
+            scheme: self.address.cloud.scheme(),
         }
     }
-    let store = builder.with_bucket_name(bucket).with_retry(retry).build()?;
-    Ok(Box::new(store))
-}
-
-#[cfg(feature = "gs")]
-fn google(bucket: &str, retry: RetryConfig) -> Result<Box<dyn ObjectStore>, Error> {
-    use object_store::ClientConfigKey::{ConnectTimeout, Timeout};
-    use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey::Client};
-    let mut builder = GoogleCloudStorageBuilder::from_env();
-    for (key, value) in [(Timeout, REQUEST), (ConnectTimeout, CONNECT)] {
-        if builder.get_config_value(&Client(key)).is_none() {
-            builder = builder.with_config(Client(key), value);
-        }
-    }
-    let store = builder.with_bucket_name(bucket).with_retry(retry).build()?;
-    Ok(Box::new(store))
-}
-
-#[cfg(feature = "az")]
-fn azure(container: &str, retry: RetryConfig) -> Result<Box<dyn ObjectStore>, Error> {
-    use object_store::ClientConfigKey::{ConnectTimeout, Timeout};
-    use object_store::azure::{AzureConfigKey::Client, MicrosoftAzureBuilder};
-    let mut builder = MicrosoftAzureBuilder::from_env();
-    for (key, value) in [(Timeout, REQUEST), (ConnectTimeout, CONNECT)] {
-        if builder.get_config_value(&Client(key)).is_none() {
-            builder = builder.with_config(Client(key), value);
-        }
-    }
-    let store = builder
-        .with_container_name(container)
-        .with_retry(retry)
-        .build()?;
-    Ok(Box::new(store))
 }
 
 /// The error with its causes.
@@ -359,23 +344,6 @@ fn asked(text: &str) -> String {
         Some(format!("{scheme}://{host}: "))
     });
     address.unwrap_or_default()
-}
-
-/// Whether the error means that the bucket is missing, not an object in it.
-fn is_about_missing_bucket(text: &str) -> bool {
-    ["NoSuchBucket", "ContainerNotFound", "bucket does not exist"]
-        .iter()
-        .any(|code| text.contains(code))
-}
-
-fn is_about_missing_credentials(text: &str) -> bool {
-    [
-        "MissingAccountKey",
-        "Account must be specified",
-        "No credentials",
-    ]
-    .iter()
-    .any(|words| text.contains(words))
 }
 
 /// A reason in one line: only code and message of a server's answer, because the rest repeats the signed request, and

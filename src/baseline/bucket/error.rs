@@ -2,6 +2,19 @@
 
 use crate::files::FileError;
 
+/// A request that failed.
+#[derive(Debug)]
+pub struct FailedRequest {
+    /// The bucket with its prefix.
+    pub address: String,
+    /// The requested action.
+    pub action: String,
+    /// The server's answer, or what happened instead of one.
+    pub reason: String,
+    /// The cloud whose credentials were used.
+    pub scheme: &'static str,
+}
+
 /// Why a bucket cannot be read or changed. `address` is the bucket with its prefix.
 #[derive(Debug, thiserror::Error)]
 pub enum BucketError {
@@ -25,46 +38,22 @@ pub enum BucketError {
     },
     /// Neither the environment nor the machine has credentials.
     #[error(
-        "no credentials for `{address}`: the environment variables are not set, and this machine has no credentials ({reason})"
+        "no credentials for `{}`: the environment variables are not set, and this machine has no credentials ({})",
+        .0.address, .0.reason
     )]
-    NoCredentials {
-        /// The bucket.
-        address: String,
-        /// The result of asking the machine's metadata service.
-        reason: String,
-        /// The cloud of the credentials.
-        scheme: &'static str,
-    },
+    NoCredentials(FailedRequest),
     /// The credentials are wrong or lack the permission.
-    #[error("`{address}` refuses to {action}: {reason}")]
-    Refused {
-        /// The bucket.
-        address: String,
-        /// The requested action.
-        action: String,
-        /// The server's answer.
-        reason: String,
-        /// The cloud of the credentials.
-        scheme: &'static str,
-    },
+    #[error("`{}` refuses to {}: {}", .0.address, .0.action, .0.reason)]
+    Refused(FailedRequest),
     /// The bucket does not exist.
-    #[error("the bucket `{address}` does not exist: {reason}")]
-    NoBucket {
-        /// The bucket.
-        address: String,
-        /// The server's answer.
-        reason: String,
-    },
+    #[error("the bucket `{}` does not exist: {}", .0.address, .0.reason)]
+    NoBucket(FailedRequest),
     /// The server does not answer, or only with server errors.
-    #[error("`{address}` cannot be reached to {action}: {reason}")]
-    Unreachable {
-        /// The bucket.
-        address: String,
-        /// The requested action.
-        action: String,
-        /// What happened.
-        reason: String,
-    },
+    #[error("`{}` cannot be reached to {}: {}", .0.address, .0.action, .0.reason)]
+    Unreachable(FailedRequest),
+    /// The server's answer is not understood.
+    #[error("`{}` does not {}: {}", .0.address, .0.action, .0.reason)]
+    Answer(FailedRequest),
     /// The server does not answer, and there is no local copy.
     #[error("`{address}` cannot be reached ({reason}), and there is no local copy of {object}")]
     NoCopy {
@@ -73,16 +62,6 @@ pub enum BucketError {
         /// The requested action.
         object: String,
         /// What happened.
-        reason: String,
-    },
-    /// The server's answer is not understood.
-    #[error("`{address}` does not {action}: {reason}")]
-    Answer {
-        /// The bucket.
-        address: String,
-        /// The requested action.
-        action: String,
-        /// The server's answer.
         reason: String,
     },
     /// Other promotions always finished first.

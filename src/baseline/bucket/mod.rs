@@ -22,7 +22,7 @@ use crate::clock;
 use crate::event::{Events, StorageEvent};
 use cache::{Cache, Copied};
 use client::Client;
-pub use error::BucketError;
+pub use error::{BucketError, FailedRequest};
 
 /// Name of the cached list of a folder; it is not a valid object name.
 const LIST: &str = "/";
@@ -174,12 +174,13 @@ impl Bucket {
                     fetched.bytes
                 }
                 Some(None) => {
-                    return Err(BucketError::Answer {
+                    return Err(BucketError::Answer(FailedRequest {
                         address: self.address.to_string(),
                         action: format!("read {object}"),
                         reason: "the list contains it, but it does not exist: another program deletes objects"
                             .to_owned(),
-                    });
+                        scheme: self.address.cloud.scheme(),
+                    }));
                 }
                 None => return Err(self.no_copy(&seen, object)),
             },
@@ -245,8 +246,8 @@ fn ask<T>(
         return Ok(None);
     }
     match ask() {
-        Err(BucketError::Unreachable { reason, .. }) => {
-            seen.unreachable = Some(reason);
+        Err(BucketError::Unreachable(failed)) => {
+            seen.unreachable = Some(failed.reason);
             Ok(None)
         }
         answer => answer.map(Some),

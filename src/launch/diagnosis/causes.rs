@@ -1,31 +1,7 @@
 //! Known causes of a failed start, found by texts in the log. Pure.
 
+use super::super::cause::{Cause, cause};
 use super::super::fault::Fault;
-
-/// A known cause of a failed start.
-#[derive(Debug)]
-pub(in crate::launch) struct Cause {
-    pub(super) texts: &'static [&'static str],
-    pub(in crate::launch) fault: Fault,
-    pub(in crate::launch) hint: &'static str,
-    /// Whether a signal that a program raises itself (SIGILL, SIGBUS) indicates this cause.
-    pub(super) is_by_signal: bool,
-}
-
-impl Cause {
-    pub(super) fn is_in(&self, line: &str) -> bool {
-        self.texts.iter().any(|text| line.contains(text))
-    }
-}
-
-const fn cause(texts: &'static [&'static str], fault: Fault, hint: &'static str) -> Cause {
-    Cause {
-        texts,
-        fault,
-        hint,
-        is_by_signal: false,
-    }
-}
 
 /// vLLM's processes communicate through `/dev/shm`; a write to a full `/dev/shm` ends a process with SIGBUS.
 pub(super) static SHARED_MEMORY: Cause = Cause {

@@ -4,11 +4,11 @@ mod causes;
 mod traceback;
 
 use causes::{
-    CAUSES, Cause, GPU_START, ILLEGAL_INSTRUCTION, KILLED, MAIN_MEMORY, NO_GPU, NO_PROGRAM,
-    SHARED_MEMORY,
+    CAUSES, GPU_START, ILLEGAL_INSTRUCTION, KILLED, MAIN_MEMORY, NO_GPU, NO_PROGRAM, SHARED_MEMORY,
 };
 use traceback::{Exception, Line};
 
+use super::cause::Cause;
 use super::fault::{Exit, Fault};
 
 /// Longest quoted reason, in characters.
@@ -36,6 +36,13 @@ impl Found {
         }
     }
 
+    fn in_line(cause: &'static Cause, line: &str) -> Self {
+        Self {
+            cause: Some(cause),
+            quote: Some(shortened(Line::of(line).body)),
+        }
+    }
+
     /// A missing GPU is a consequence of what the GPU's libraries warned of.
     fn or_why_no_gpu(self, log: &[String]) -> Self {
         if !self
@@ -46,10 +53,7 @@ impl Found {
         }
         let warned = |line: &String| {
             let cause = GPU_START.iter().find(|cause| cause.is_in(line))?;
-            Some(Self {
-                quote: Some(shortened(Line::of(line).body)),
-                ..Self::of(cause)
-            })
+            Some(Self::in_line(cause, line))
         };
         log.iter().rev().find_map(warned).unwrap_or(self)
     }
@@ -133,10 +137,7 @@ fn of_lines(log: &[String], causes: &[&'static Cause]) -> Option<Found> {
         .map(|(_, line)| line);
     telling.find_map(|line| {
         let cause = causes.iter().find(|cause| cause.is_in(line))?;
-        Some(Found {
-            cause: Some(*cause),
-            quote: Some(shortened(Line::of(line).body)),
-        })
+        Some(Found::in_line(cause, line))
     })
 }
 
@@ -156,10 +157,7 @@ fn of_signal_of_core(log: &[String]) -> Option<Found> {
             ..Exit::default()
         })
     })?;
-    Some(Found {
-        quote: Some(shortened(Line::of(line).body)),
-        ..Found::of(cause)
-    })
+    Some(Found::in_line(cause, line))
 }
 
 /// The cause that the exit code or the signal alone shows.

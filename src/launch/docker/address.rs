@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::super::LaunchError;
@@ -42,29 +42,6 @@ impl Address {
     }
 }
 
-#[derive(Deserialize)]
-struct DockerConfig {
-    #[serde(rename = "currentContext")]
-    current_context: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Context {
-    #[serde(rename = "Endpoints")]
-    endpoints: Endpoints,
-}
-
-#[derive(Deserialize)]
-struct Endpoints {
-    docker: Endpoint,
-}
-
-#[derive(Deserialize)]
-struct Endpoint {
-    #[serde(rename = "Host")]
-    host: String,
-}
-
 /// The addresses to try, in order. A configured address is the only one: `DOCKER_HOST`, then `CONTAINER_HOST`, then the
 /// docker context; without any of them, the default sockets of Docker and podman.
 pub(super) fn addresses(lookup: Lookup<'_>) -> Result<Vec<Address>, LaunchError> {
@@ -75,10 +52,8 @@ pub(super) fn addresses(lookup: Lookup<'_>) -> Result<Vec<Address>, LaunchError>
                 url: url.trim().to_owned(),
                 origin: Some(name.to_owned()),
             };
-            return Ok(vec![checked(
-                address,
-                variable("DOCKER_TLS_VERIFY").is_some(),
-            )?]);
+            let wants_tls = variable("DOCKER_TLS_VERIFY").is_some();
+            return Ok(vec![checked(address, wants_tls)?]);
         }
     }
     if let Some(address) = context(&variable)? {
@@ -108,41 +83,38 @@ fn context(variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<Address>,
     };
     let named = variable("DOCKER_CONTEXT").or_else(|| {
         let text = fs::read_to_string(folder.join("config.json")).ok()?;
-        serde_json::from_str::<DockerConfig>(&text)
-            .ok()?
-            .current_context
+        let config: Value = serde_json::from_str(&text).ok()?;
+        Some(config.get("currentContext")?.as_str()?.to_owned())
     });
     let Some(name) = named.filter(|name| !name.is_empty() && name != "default") else {
         return Ok(None);
     };
     // The folder of a context is named after the hash of the context's name.
-    let hash: String = Sha256::digest(name.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hash = format!("{:x}", Sha256::digest(name.as_bytes()));
     let path = folder.join("contexts/meta").join(hash).join("meta.json");
-    let refuse = |reason: String| LaunchError::EngineAddress {
-        address: format!("the docker context `{name}`"),
-        reason,
-    };
-    let text = fs::read_to_string(&path)
-        .map_err(|error| refuse(format!("`{}`: {error}", path.display())))?;
-    let context: Context = serde_json::from_str(&text)
-        .map_err(|error| refuse(format!("`{}`: {error}", path.display())))?;
+    let origin = format!("the docker context `{name}`");
+    let url = host_of_context(&path)
+        .map_err(|reason| refused(&origin, &format!("`{}`: {reason}", path.display())))?;
     Ok(Some(Address {
-        url: context.endpoints.docker.host,
-        origin: Some(format!("the docker context `{name}`")),
+        url,
+        origin: Some(origin),
     }))
+}
+
+/// The engine's address in `meta.json` of a docker context.
+fn host_of_context(path: &Path) -> Result<String, String> {
+    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let context: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let host = context.pointer("/Endpoints/docker/Host");
+    let host = host.and_then(Value::as_str);
+    Ok(host
+        .ok_or("missing field `Endpoints.docker.Host`")?
+        .to_owned())
 }
 
 /// An address that perfgate supports: a socket, or TCP on this machine.
 fn checked(address: Address, wants_tls: bool) -> Result<Address, LaunchError> {
-    let refuse = |reason: &str| {
-        Err(LaunchError::EngineAddress {
-            address: address.in_words(),
-            reason: reason.to_owned(),
-        })
-    };
+    let refuse = |reason: &str| Err(refused(&address.in_words(), reason));
     match address.url.split_once("://") {
         Some(("unix", path)) if path.starts_with('/') => Ok(address),
         Some(("unix", _)) => refuse("the path of a socket must start with `/`"),
@@ -158,6 +130,14 @@ fn checked(address: Address, wants_tls: bool) -> Result<Address, LaunchError> {
         Some((scheme, _)) => refuse(&format!("unknown scheme `{scheme}`")),
         None => refuse("not a valid address"),
     }
+}
+
+/// An unusable address, with its origin.
+fn refused(address: &str, reason: &str) -> LaunchError {
+    LaunchError::setting(
+        format!("cannot use the container engine at {address}: {reason}"),
+        "set DOCKER_HOST to an engine on this machine, unix:///var/run/docker.sock, or unset it",
+    )
 }
 
 fn is_here(url: &str) -> bool {

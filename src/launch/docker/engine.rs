@@ -84,30 +84,62 @@ fn no_engine(error: &Error) -> NoEngine {
     NoEngine::Other(in_words(error))
 }
 
-/// Sends a request to the engine, and waits `at_most` for the answer.
-pub(super) async fn within<T>(
-    at_most: Duration,
-    action: impl Fn() -> String,
-    asked: impl Future<Output = Result<T, Error>>,
-) -> Result<T, LaunchError> {
-    match timely(at_most, asked).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(refused(action(), &error)),
-        Err(waited) => Err(LaunchError::EngineSilent {
-            action: action(),
-            waited,
-        }),
+/// Why a request to the engine failed.
+#[derive(Debug)]
+pub(super) enum RequestError {
+    /// No answer in this time.
+    Silent(Duration),
+    /// The engine refused, or the connection failed.
+    Failed(Error),
+}
+
+impl RequestError {
+    /// The error of a launch that asked the engine to do `action`.
+    pub(super) fn when_asked_to(self, action: impl Into<String>) -> LaunchError {
+        let action = action.into();
+        match self {
+            Self::Silent(waited) => LaunchError::EngineSilent { action, waited },
+            Self::Failed(error) => LaunchError::Engine {
+                action,
+                reason: in_words(&error),
+            },
+        }
+    }
+
+    /// Whether the engine itself refused. After any other error it may still do what it was asked to do.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Failed(Error::DockerResponseServerError { .. }))
+    }
+
+    /// Whether the requested object does not exist.
+    pub(super) fn is_missing(&self) -> bool {
+        matches!(
+            self,
+            Self::Failed(Error::DockerResponseServerError {
+                status_code: 404,
+                ..
+            })
+        )
+    }
+
+    /// Whether the engine's message contains one of the texts.
+    pub(super) fn mentions(&self, texts: &[&str]) -> bool {
+        let Self::Failed(error) = self else {
+            return false;
+        };
+        let message = in_words(error);
+        texts.iter().any(|text| message.contains(text))
     }
 }
 
-/// The same, for callers that inspect the engine's own error; `Err` holds how long it waited.
-pub(super) async fn timely<T>(
+/// Sends a request to the engine, and waits `at_most` for the answer.
+pub(super) async fn ask<T>(
     at_most: Duration,
-    asked: impl Future<Output = Result<T, Error>>,
-) -> Result<Result<T, Error>, Duration> {
-    match tokio::time::timeout(at_most, asked).await {
-        Ok(Err(Error::RequestTimeoutError)) | Err(_) => Err(at_most),
-        Ok(answer) => Ok(answer),
+    request: impl Future<Output = Result<T, Error>>,
+) -> Result<T, RequestError> {
+    match tokio::time::timeout(at_most, request).await {
+        Ok(Err(Error::RequestTimeoutError)) | Err(_) => Err(RequestError::Silent(at_most)),
+        Ok(answer) => answer.map_err(RequestError::Failed),
     }
 }
 
@@ -136,38 +168,18 @@ pub(super) async fn inspect(
     }
 }
 
-/// The engine refused a request.
-pub(super) fn refused(action: String, error: &Error) -> LaunchError {
-    LaunchError::Engine {
-        action,
-        reason: in_words(error),
-    }
-}
-
 /// The engine's message, or the innermost cause: the errors above it add nothing.
 pub(super) fn in_words(error: &Error) -> String {
-    if let Error::DockerResponseServerError { message, .. } = error {
+    if let Error::DockerResponseServerError { message, .. }
+    | Error::DockerStreamError { error: message } = error
+    {
         return message.trim().replace(['\r', '\n'], " ");
-    }
-    if let Error::DockerStreamError { error } = error {
-        return error.trim().replace(['\r', '\n'], " ");
     }
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
     cause.to_string().replace(['\r', '\n'], " ")
-}
-
-/// Whether the requested object does not exist.
-pub(super) fn is_missing(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::DockerResponseServerError {
-            status_code: 404,
-            ..
-        }
-    )
 }
 
 #[cfg(test)]
@@ -178,9 +190,8 @@ mod tests {
     async fn an_engine_that_never_answers_is_given_up() {
         let soon = Duration::from_millis(20);
         let asked = std::future::pending::<Result<(), Error>>();
-        let error = within(soon, || "remove the container `x`".to_owned(), asked)
-            .await
-            .unwrap_err();
+        let error = ask(soon, asked).await.unwrap_err();
+        let error = error.when_asked_to("remove the container `x`");
         insta::assert_snapshot!(error, @"the container engine did not answer within 0 s when asked to remove the container `x`");
         assert!(!error.hints().is_empty());
         let refused = async {
@@ -189,9 +200,8 @@ mod tests {
                 message: "no\n".to_owned(),
             })
         };
-        let error = within(soon, || "do it".to_owned(), refused)
-            .await
-            .unwrap_err();
+        let error = ask(soon, refused).await.unwrap_err();
+        let error = error.when_asked_to("do it");
         insta::assert_snapshot!(error, @"the container engine cannot do it: no");
     }
 

@@ -44,21 +44,18 @@ pub struct EngineFacts {
 ///
 /// # Errors
 ///
-/// [`LaunchError::EngineUnreachable`] with every address that was tried, [`LaunchError::EngineAddress`] for an address
+/// [`LaunchError::EngineUnreachable`] with every address that was tried, [`LaunchError::Setting`] for an address
 /// that perfgate does not support, [`LaunchError::EngineSilent`] for an engine that stops answering.
 pub async fn engine_facts(
     lookup: &(dyn Fn(&str) -> Option<String> + Sync),
 ) -> Result<EngineFacts, LaunchError> {
     let connected = engine::connect(lookup as Lookup<'_>).await?;
     let docker = &connected.docker;
-    let version =
-        engine::within(QUICK, || "report its version".to_owned(), docker.version()).await?;
-    // Engines report different fields here; a missing field is unknown.
-    let info = engine::timely(QUICK, docker.info())
+    let version = engine::ask(QUICK, docker.version())
         .await
-        .ok()
-        .and_then(Result::ok)
-        .unwrap_or_default();
+        .map_err(|error| error.when_asked_to("report its version"))?;
+    // Engines report different fields here; a missing field is unknown.
+    let info = engine::ask(QUICK, docker.info()).await.unwrap_or_default();
     let is_local = connected.address.is_socket();
     let root = info.docker_root_dir.clone().filter(|_| is_local);
     Ok(EngineFacts {
@@ -75,10 +72,8 @@ pub async fn engine_facts(
 
 /// The kind of the engine; Docker if it does not report one.
 pub(super) async fn kind(docker: &Docker) -> EngineKind {
-    match engine::timely(Duration::from_secs(10), docker.version()).await {
-        Ok(Ok(version)) => kind_of(&version),
-        Ok(Err(_)) | Err(_) => EngineKind::Docker,
-    }
+    let version = engine::ask(Duration::from_secs(10), docker.version()).await;
+    version.map_or(EngineKind::Docker, |version| kind_of(&version))
 }
 
 fn kind_of(version: &SystemVersion) -> EngineKind {

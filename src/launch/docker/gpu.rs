@@ -8,7 +8,7 @@ use bollard::models::{DeviceRequest, ExecConfig};
 use futures_util::StreamExt as _;
 
 use super::super::LaunchError;
-use super::super::gpu_fault::GpuFault;
+use super::super::gpu_causes;
 use super::engine::{self, QUICK};
 use super::facts::EngineKind;
 use crate::config::GpuRequest;
@@ -18,6 +18,9 @@ const LONGEST_LIST: usize = 64 << 10;
 
 /// Exit codes of a shell and of engines for a missing program.
 const NO_PROGRAM: [i64; 2] = [126, 127];
+
+/// Texts of engines for a missing program.
+const NO_PROGRAM_TEXTS: [&str; 2] = ["executable file not found", "no such file or directory"];
 
 /// The request to the engine. Docker has a driver that finds GPUs; podman takes their names in the Container Device
 /// Interface.
@@ -90,15 +93,13 @@ pub(super) async fn check(
     if *gpus == GpuRequest::None {
         return Ok(());
     }
-    let listed = match engine::timely(QUICK, list(docker, container)).await {
-        Ok(Ok(listed)) => listed,
-        Ok(Err(error)) if is_no_program(&error) => Listed::NoProgram,
-        Ok(Err(_)) | Err(_) => Listed::NotAsked,
+    let listed = match engine::ask(QUICK, list(docker, container)).await {
+        Ok(listed) => listed,
+        Err(error) if error.mentions(&NO_PROGRAM_TEXTS) => Listed::NoProgram,
+        Err(_) => Listed::NotAsked,
     };
-    judge(&listed, gpus, kind).map_err(|reason| LaunchError::GpuRuntime {
-        fault: GpuFault::of(&reason).unwrap_or(GpuFault::NoToolkit),
-        reason,
-    })
+    judge(&listed, gpus, kind)
+        .map_err(|reason| LaunchError::of_gpus(gpu_causes::of_container(&reason), reason))
 }
 
 async fn list(docker: &Docker, container: &str) -> Result<Listed, Error> {
@@ -128,11 +129,6 @@ async fn list(docker: &Docker, container: &str) -> Result<Listed, Error> {
         Some(code) => Listed::Printed { code, text },
         None => Listed::NotAsked,
     })
-}
-
-fn is_no_program(error: &Error) -> bool {
-    let text = engine::in_words(error);
-    text.contains("executable file not found") || text.contains("no such file or directory")
 }
 
 fn judge(listed: &Listed, gpus: &GpuRequest, kind: EngineKind) -> Result<(), String> {

@@ -7,7 +7,7 @@ use super::address::Lookup;
 use super::engine::{self, QUICK};
 use super::pull::pull;
 use super::{login, refusal};
-use crate::config::Pull;
+use crate::config::{DockerPlan, Pull};
 
 /// What a launch needs to know about an image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,31 +32,19 @@ impl Image {
     }
 }
 
-/// Which image, and how to get it.
-#[derive(Clone, Copy)]
-pub(super) struct Wanted<'a> {
-    pub(super) reference: &'a str,
-    pub(super) when: Pull,
-    /// Where the logins of registries are stored.
-    pub(super) lookup: Lookup<'a>,
-}
-
 /// Finds the image, and pulls it as the plan asks, with the logins of `docker login`.
 pub(super) async fn find(
     docker: &Docker,
-    wanted: &Wanted<'_>,
+    plan: &DockerPlan,
+    lookup: Lookup<'_>,
     progress: &(dyn Fn(Phase) + Sync),
 ) -> Result<Image, LaunchError> {
-    let Wanted {
-        reference,
-        when,
-        lookup,
-    } = *wanted;
+    let reference = plan.image.as_str();
     let pull = async || {
         let login = login::find(reference, lookup, progress).await;
         pull(docker, reference, login, progress).await
     };
-    if when == Pull::Always {
+    if plan.pull == Pull::Always {
         pull().await?;
     }
     if let Some(image) = inspect(docker, reference).await? {
@@ -65,7 +53,7 @@ pub(super) async fn find(
     let missing = || LaunchError::ImageMissing {
         image: reference.to_owned(),
     };
-    if when != Pull::Missing {
+    if plan.pull != Pull::Missing {
         return Err(missing());
     }
     pull().await?;
@@ -87,16 +75,12 @@ pub async fn image_is_here(
 
 /// What the engine reports about the image; `None` if it does not have it.
 async fn inspect(docker: &Docker, reference: &str) -> Result<Option<Image>, LaunchError> {
-    let action = || format!("inspect the image `{reference}`");
-    let image = match engine::timely(QUICK, docker.inspect_image(reference)).await {
-        Ok(Ok(image)) => image,
-        Ok(Err(error)) if engine::is_missing(&error) => return Ok(None),
-        Ok(Err(error)) => return Err(refusal::error(action(), &[], &error)),
-        Err(waited) => {
-            return Err(LaunchError::EngineSilent {
-                action: action(),
-                waited,
-            });
+    let image = match engine::ask(QUICK, docker.inspect_image(reference)).await {
+        Ok(image) => image,
+        Err(error) if error.is_missing() => return Ok(None),
+        Err(error) => {
+            let action = format!("inspect the image `{reference}`");
+            return Err(refusal::error(action, &[], error));
         }
     };
     let in_registry = image.repo_digests.unwrap_or_default().into_iter().next();

@@ -85,21 +85,17 @@ fn stored(registry: &str, config: &str) -> Result<Option<DockerCredentials>, Str
 
 fn login(registry: &str, username: &str, password: String) -> DockerCredentials {
     secret::register(&password);
-    let serveraddress = Some(registry.to_owned());
+    let mut login = DockerCredentials {
+        serveraddress: Some(registry.to_owned()),
+        ..DockerCredentials::default()
+    };
     if username == TOKEN_USER {
-        DockerCredentials {
-            identitytoken: Some(password),
-            serveraddress,
-            ..DockerCredentials::default()
-        }
+        login.identitytoken = Some(password);
     } else {
-        DockerCredentials {
-            username: Some(username.to_owned()),
-            password: Some(password),
-            serveraddress,
-            ..DockerCredentials::default()
-        }
+        login.username = Some(username.to_owned());
+        login.password = Some(password);
     }
+    login
 }
 
 /// Asks the helper, and waits for at most `timeout`. Its output may contain the password, so it is never shown. On drop
@@ -110,25 +106,22 @@ async fn ask_helper(
     timeout: Duration,
     progress: &(dyn Fn(Phase) + Sync),
 ) -> Result<Option<DockerCredentials>, String> {
-    let asked = run_helper(helper, registry);
-    tokio::pin!(asked);
-    let answer = if let Ok(answer) =
-        tokio::time::timeout(REPORT_AFTER.min(timeout), &mut asked).await
-    {
-        answer
-    } else {
+    let waited = async {
+        tokio::time::sleep(REPORT_AFTER.min(timeout)).await;
         progress(Phase::AskingForLogin {
             helper: helper.to_owned(),
             at_most: timeout,
         });
-        let left = timeout.saturating_sub(REPORT_AFTER);
-        tokio::time::timeout(left, asked).await.unwrap_or_else(|_| {
-            Err(format!(
-                "the credential helper `{helper}` did not answer within {} s; it may wait for a password of a key store",
-                timeout.as_secs()
-            ))
-        })
-    }?;
+        tokio::time::sleep(timeout.saturating_sub(REPORT_AFTER)).await;
+    };
+    let answer = tokio::select! {
+        biased;
+        answer = run_helper(helper, registry) => answer?,
+        () = waited => return Err(format!(
+            "the credential helper `{helper}` did not answer within {} s; it may wait for a password of a key store",
+            timeout.as_secs()
+        )),
+    };
     Ok(answer.map(|answer| login(registry, &answer.username, answer.secret)))
 }
 

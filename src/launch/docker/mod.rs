@@ -10,33 +10,33 @@ mod mounts;
 mod orphans;
 mod own_container;
 mod owner;
-mod processes;
 mod pull;
 mod refusal;
 mod removal;
 mod spec;
 mod watch;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use bollard::Docker;
-use bollard::errors::Error;
+use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
+    StopContainerOptionsBuilder, TopOptions,
 };
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use super::command::with_port;
 use super::life::Life;
 use super::log::ServerLog;
 use super::memory::MemoryProbe;
 use super::process::free_port;
-use super::{Launch, LaunchError, Phase, Started, redact};
+use super::{Launch, LaunchError, Phase, Running, Target, redact};
 use crate::clock;
 use crate::config::{DockerPlan, Network};
 use crate::record::format::Server;
-use engine::{Connected, QUICK, SLOW};
+use engine::{Connected, QUICK, RequestError, SLOW};
 pub use facts::{EngineFacts, EngineKind, engine_facts};
 use image::Image;
 pub use image::image_is_here;
@@ -49,6 +49,10 @@ use spec::Spec;
 /// Time for the last lines to arrive after the container has ended.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
+/// In the message of an engine that should add an init process but has none: Docker without `docker-init`, podman without
+/// `catatonit`.
+const INIT_PROGRAMS: [&str; 3] = ["docker-init", "container-init", "catatonit"];
+
 /// A running container.
 #[derive(Debug)]
 pub(super) struct Container {
@@ -59,20 +63,19 @@ pub(super) struct Container {
     watcher: JoinHandle<()>,
 }
 
-/// Creates and starts the container. The server in it is not ready yet.
+/// Creates and starts the container. The server in it is not ready yet. A drop before the end removes the container.
 pub(super) async fn start(
     launch: &Launch<'_>,
     plan: &DockerPlan,
     progress: &(dyn Fn(Phase) + Sync),
-    cancel: &CancellationToken,
-) -> Result<Started, LaunchError> {
+) -> Result<Target, LaunchError> {
     let environment = spec::environment(&plan.env, launch.environment)?;
-    let mounts = Mounts::of(plan, launch.environment)?;
+    let mounts = Mounts::prepare(plan, launch.environment)?;
     let variables = environment.iter().map(|(name, value)| (name, value));
     launch.register_secrets(variables, Some(&plan.image));
     let log = ServerLog::open(launch.log_file)?;
 
-    let (connected, kind, image) = or_cancelled(cancel, prepare(launch, plan, progress)).await?;
+    let (connected, kind, image) = prepare(launch, plan, progress).await?;
     let binds = mounts.into_binds(&image, plan.user.as_deref());
     let owner = Owner::this_process();
     let spec = Spec {
@@ -107,26 +110,23 @@ pub(super) async fn start(
     // Armed before the request: if nobody waits for the answer any more, the container must still be removed.
     let mut removal = Removal::new(name.clone(), connected.address);
     let docker = connected.docker;
-    let began = or_cancelled(
-        cancel,
-        create_and_start(&docker, &spec, &entrypoint, &command, &mut removal),
-    )
-    .await?;
+    let began = create_and_start(&docker, &spec, &entrypoint, command, &mut removal).await?;
     let container = Container::watched(docker, removal, &log);
     let base_url = match host_port {
         Some(port) => format!("http://127.0.0.1:{port}"),
         None => container.base_url(plan.port).await?,
     };
-    let gpus = gpu::check(&container.docker, &name, &plan.gpus, kind);
-    or_cancelled(cancel, gpus).await?;
-    Ok(Started {
-        life: container.life.clone(),
-        running: super::Running::Container(container),
-        log,
+    gpu::check(&container.docker, &name, &plan.gpus, kind).await?;
+    Ok(Target {
         base_url,
         identity,
         began: Some(began),
+        startup: None,
+        log,
+        life: container.life.clone(),
+        running: Running::Container(container),
         ready_timeout: plan.ready_timeout,
+        stop_grace: launch.stop_grace,
     })
 }
 
@@ -140,12 +140,7 @@ async fn prepare(
     let docker = &connected.docker;
     let kind = facts::kind(docker).await;
     orphans::remove_abandoned(docker, clock::unix_time()).await;
-    let wanted = image::Wanted {
-        reference: &plan.image,
-        when: plan.pull,
-        lookup: launch.environment,
-    };
-    let image = image::find(docker, &wanted, progress).await?;
+    let image = image::find(docker, plan, launch.environment, progress).await?;
     Ok((connected, kind, image))
 }
 
@@ -154,69 +149,47 @@ async fn create_and_start(
     docker: &Docker,
     spec: &Spec<'_>,
     entrypoint: &[String],
-    command: &[String],
+    command: Vec<String>,
     removal: &mut Removal,
 ) -> Result<Instant, LaunchError> {
-    let name = removal.name().to_owned();
-    for with_init in [true, false] {
-        let options = CreateContainerOptionsBuilder::default().name(&name).build();
-        let body = spec.body(command.to_vec(), with_init);
-        let create = || format!("create the container `{name}`");
-        let silent = |action, waited| LaunchError::EngineSilent { action, waited };
-        match engine::timely(SLOW, docker.create_container(Some(options), body)).await {
-            Ok(Ok(created)) => {
-                removal.created();
-                for warning in created.warnings {
-                    tracing::warn!("the container engine warns: {}", warning.trim());
-                }
-            }
-            Ok(Err(error)) if with_init && lacks_init(&error) => continue,
-            Ok(Err(error)) => {
-                // The engine refused, perhaps because another container has that name. After any other error it may still create
-                // the container later.
-                if matches!(error, Error::DockerResponseServerError { .. }) {
-                    removal.disarm();
-                }
-                return Err(refusal::error(create(), entrypoint, &error));
-            }
-            Err(waited) => return Err(silent(create(), waited)),
+    let mut result = attempt(docker, spec.body(command.clone(), true), removal).await;
+    if let Err((request, error)) = &result
+        && error.mentions(&INIT_PROGRAMS)
+    {
+        if *request == "start" {
+            remove(docker, removal.name()).await?;
         }
-        let began = Instant::now();
-        let options = None::<bollard::query_parameters::StartContainerOptions>;
-        match engine::timely(SLOW, docker.start_container(&name, options)).await {
-            Ok(Ok(())) => return Ok(began),
-            Ok(Err(error)) if with_init && lacks_init(&error) => remove(docker, &name).await?,
-            Ok(Err(error)) => {
-                let start = format!("start the container `{name}`");
-                return Err(refusal::error(start, entrypoint, &error));
-            }
-            Err(waited) => return Err(silent(format!("start the container `{name}`"), waited)),
-        }
+        result = attempt(docker, spec.body(command, false), removal).await;
     }
-    Err(LaunchError::Engine {
-        action: format!("start the container `{name}`"),
-        reason: "it has no init process program".to_owned(),
+    result.map_err(|(request, error)| {
+        // The engine refused, perhaps because another container has that name.
+        if request == "create" && error.is_refusal() {
+            removal.disarm();
+        }
+        let action = format!("{request} the container `{}`", removal.name());
+        refusal::error(action, entrypoint, error)
     })
 }
 
-/// Whether the engine should add an init process but has none: Docker without `docker-init`, podman without
-/// `catatonit`.
-fn lacks_init(error: &Error) -> bool {
-    let text = engine::in_words(error);
-    ["docker-init", "container-init", "catatonit"]
-        .iter()
-        .any(|program| text.contains(program))
-}
-
-async fn or_cancelled<T>(
-    cancel: &CancellationToken,
-    work: impl Future<Output = Result<T, LaunchError>>,
-) -> Result<T, LaunchError> {
-    tokio::select! {
-        biased;
-        () = cancel.cancelled() => Err(LaunchError::Cancelled),
-        done = work => done,
+/// The same for one request body. An error has the request that failed.
+async fn attempt(
+    docker: &Docker,
+    body: ContainerCreateBody,
+    removal: &mut Removal,
+) -> Result<Instant, (&'static str, RequestError)> {
+    let name = removal.name().to_owned();
+    let options = CreateContainerOptionsBuilder::default().name(&name).build();
+    let created = engine::ask(SLOW, docker.create_container(Some(options), body)).await;
+    let created = created.map_err(|error| ("create", error))?;
+    removal.created();
+    for warning in created.warnings {
+        tracing::warn!("the container engine warns: {}", warning.trim());
     }
+    let began = Instant::now();
+    let options = None::<StartContainerOptions>;
+    let started = engine::ask(SLOW, docker.start_container(&name, options)).await;
+    started.map_err(|error| ("start", error))?;
+    Ok(began)
 }
 
 impl Container {
@@ -238,9 +211,9 @@ impl Container {
     /// Where the engine published the server's port.
     async fn base_url(&self, port: u16) -> Result<String, LaunchError> {
         let name = self.removal.name();
-        let asked = engine::inspect(&self.docker, name);
-        let action = || format!("inspect the container `{name}`");
-        let container = engine::within(QUICK, action, asked).await?;
+        let container = engine::ask(QUICK, engine::inspect(&self.docker, name))
+            .await
+            .map_err(|error| error.when_asked_to(format!("inspect the container `{name}`")))?;
         let published = container
             .network_settings
             .as_ref()
@@ -303,22 +276,27 @@ impl Container {
         if self.life.exit().is_none() {
             // The forced removal below decides; its error is reported.
             let asked = self.docker.stop_container(&name, Some(options));
-            drop(engine::timely(grace + QUICK, asked).await);
+            drop(engine::ask(grace + QUICK, asked).await);
         }
         self.settle().await;
         let removed = remove(&self.docker, &name).await;
         self.watcher.abort();
         self.reader.abort();
-        match removed {
-            Ok(()) => {
-                self.removal.disarm();
-                Ok(())
-            }
-            Err(error) => Err(LaunchError::NotRemoved {
-                what: format!("the container `{name}`"),
-                reason: error.to_string(),
-            }),
-        }
+        removed.map_err(|error| LaunchError::NotRemoved {
+            what: format!("the container `{name}`"),
+            reason: error.to_string(),
+        })?;
+        self.removal.disarm();
+        Ok(())
+    }
+
+    /// Ids of its processes on the host, as the engine reports them; `None` if it does not, for example on another machine.
+    pub(super) async fn process_ids(&self) -> Option<BTreeSet<u32>> {
+        let top = self
+            .docker
+            .top_processes(self.removal.name(), None::<TopOptions>);
+        let top = engine::ask(QUICK, top).await.ok()?;
+        ids(&top.titles?, &top.processes?)
     }
 }
 
@@ -328,14 +306,34 @@ async fn remove(docker: &Docker, name: &str) -> Result<(), LaunchError> {
         .force(true)
         .v(true)
         .build();
-    let action = || format!("remove the container `{name}`");
-    match engine::timely(SLOW, docker.remove_container(name, Some(options))).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) if engine::is_missing(&error) => Ok(()),
-        Ok(Err(error)) => Err(engine::refused(action(), &error)),
-        Err(waited) => Err(LaunchError::EngineSilent {
-            action: action(),
-            waited,
-        }),
+    match engine::ask(SLOW, docker.remove_container(name, Some(options))).await {
+        Err(error) if !error.is_missing() => {
+            Err(error.when_asked_to(format!("remove the container `{name}`")))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// The column that `ps` titles `PID`.
+fn ids(titles: &[String], rows: &[Vec<String>]) -> Option<BTreeSet<u32>> {
+    let column = titles.iter().position(|title| title == "PID")?;
+    let ids = rows.iter().filter_map(|row| row.get(column)?.parse().ok());
+    Some(ids.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_column_is_found_by_its_title() {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let titles = words("UID PID PPID C STIME TTY TIME CMD");
+        let rows = [
+            words("root 4711 4690 9 10:00 ? 00:01 vllm"),
+            words("root x"),
+        ];
+        assert_eq!(ids(&titles, &rows), Some([4711].into()));
+        assert_eq!(ids(&words("USER COMMAND"), &rows), None);
     }
 }

@@ -1,5 +1,6 @@
 //! Folders of this machine in a container.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use super::super::LaunchError;
@@ -13,33 +14,40 @@ const IN_HOME: &str = ".cache/huggingface";
 /// The mounts of a plan, checked before any request to the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mounts {
+    /// Whether the engine is on this machine for certain. Folders of another engine are not checked.
+    is_local: bool,
     binds: Vec<String>,
     hf_cache: Option<PathBuf>,
 }
 
 impl Mounts {
-    /// With absolute paths.
-    pub(super) fn of(plan: &DockerPlan, lookup: Lookup<'_>) -> Result<Self, LaunchError> {
+    /// With absolute paths. The Hugging Face cache may not exist yet.
+    fn of(plan: &DockerPlan, lookup: Lookup<'_>) -> Result<Self, LaunchError> {
         let is_local = addresses(lookup)?.iter().all(Address::is_socket);
         let hf_cache = plan
             .hf_cache
             .as_ref()
             .map(|cache| hf_cache(cache, lookup, is_local))
             .transpose()?;
-        if let Some(folder) = hf_cache
-            .as_ref()
-            .filter(|folder| is_local && !folder.exists())
-        {
-            // Nothing was downloaded on this machine yet. The engine would create the folder too, but owned by root.
-            std::fs::create_dir_all(folder).map_err(|error| LaunchError::HfCache {
-                folder: folder.display().to_string(),
-                reason: error.to_string(),
-            })?;
-        }
+        let volumes = plan.volumes.iter();
+        let binds = volumes.map(|volume| bind(volume, lookup, is_local));
         Ok(Self {
-            binds: binds(&plan.volumes, lookup, is_local)?,
+            is_local,
+            binds: binds.collect::<Result<_, _>>()?,
             hf_cache,
         })
+    }
+
+    /// The same for a start, which creates the Hugging Face cache.
+    pub(super) fn prepare(plan: &DockerPlan, lookup: Lookup<'_>) -> Result<Self, LaunchError> {
+        let mounts = Self::of(plan, lookup)?;
+        if let Some(folder) = &mounts.hf_cache
+            && mounts.is_local
+        {
+            // Nothing was downloaded on this machine yet. The engine would create the folder too, but owned by root.
+            std::fs::create_dir_all(folder).map_err(|error| no_cache(folder, error))?;
+        }
+        Ok(mounts)
     }
 
     /// The mounts as the engine takes them; the image decides where its server expects the cache.
@@ -57,31 +65,16 @@ impl Mounts {
 
 /// Checks the folders of this machine that the plan mounts, and returns the Hugging Face cache, which may not exist yet.
 pub fn mounted(plan: &DockerPlan, lookup: Lookup<'_>) -> Result<Option<PathBuf>, LaunchError> {
-    let is_local = addresses(lookup)?.iter().all(Address::is_socket);
-    binds(&plan.volumes, lookup, is_local)?;
-    let cache = plan.hf_cache.as_ref();
-    cache
-        .map(|cache| hf_cache(cache, lookup, is_local))
-        .transpose()
+    Ok(Mounts::of(plan, lookup)?.hf_cache)
 }
 
-/// Mounts with absolute paths. A host folder must exist: the engine would create an empty one, owned by root. Folders of
-/// an engine without a local socket may be on another machine, so they are not checked.
-fn binds(
-    volumes: &[String],
-    lookup: Lookup<'_>,
-    is_local: bool,
-) -> Result<Vec<String>, LaunchError> {
-    volumes
-        .iter()
-        .map(|volume| bind(volume, lookup, is_local))
-        .collect()
-}
-
+/// The mount with an absolute path. A host folder must exist: the engine would create an empty one, owned by root.
 fn bind(volume: &str, lookup: Lookup<'_>, is_local: bool) -> Result<String, LaunchError> {
-    let refuse = |reason: String| LaunchError::Volume {
-        volume: volume.to_owned(),
-        reason,
+    let refuse = |reason: String| {
+        LaunchError::setting(
+            format!("server.docker.volumes: `{volume}`: {reason}"),
+            "create the folder, or fix the entry (host:container[:ro])",
+        )
     };
     let (host, container) = volume
         .split_once(':')
@@ -119,22 +112,24 @@ fn hf_cache(cache: &HfCache, lookup: Lookup<'_>, is_local: bool) -> Result<PathB
             .filter(|folder| !folder.is_empty())
             .unwrap_or_else(|| format!("~/{IN_HOME}")),
     };
-    let refuse = |folder: String, reason: String| LaunchError::HfCache { folder, reason };
-    let path = expanded(&named, lookup)
-        .ok_or_else(|| refuse(named.clone(), "`HOME` is not set".to_owned()))?;
+    let path =
+        expanded(&named, lookup).ok_or_else(|| no_cache(Path::new(&named), "`HOME` is not set"))?;
     let to_be_made = matches!(cache, HfCache::Usual) && !path.exists();
     if !is_local || to_be_made {
         return Ok(path);
     }
-    let whole = std::fs::canonicalize(&path)
-        .map_err(|error| refuse(path.display().to_string(), error.to_string()))?;
+    let whole = std::fs::canonicalize(&path).map_err(|error| no_cache(&path, error))?;
     if !whole.is_dir() {
-        return Err(refuse(
-            whole.display().to_string(),
-            "not a folder".to_owned(),
-        ));
+        return Err(no_cache(&whole, "not a folder"));
     }
     Ok(whole)
+}
+
+fn no_cache(folder: &Path, reason: impl Display) -> LaunchError {
+    LaunchError::setting(
+        format!("server.docker.hf_cache: `{}`: {reason}", folder.display()),
+        "download the model first (hf download MODEL), or set the folder that contains it",
+    )
 }
 
 /// Where the server in the container expects the cache.
@@ -205,7 +200,7 @@ mod tests {
         };
         assert_eq!(mounted(&plan, &only_home).unwrap(), Some(default.clone()));
         assert!(!default.exists(), "only a start makes the folder");
-        Mounts::of(&plan, &only_home).unwrap();
+        Mounts::prepare(&plan, &only_home).unwrap();
         assert!(default.is_dir(), "a fresh runner has no cache yet");
         let whole = std::fs::canonicalize(&default).unwrap();
         assert_eq!(hf_cache(&HfCache::Usual, &only_home, true).unwrap(), whole);

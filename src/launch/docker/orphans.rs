@@ -19,15 +19,10 @@ pub(super) async fn remove_abandoned(docker: &Docker, now: Duration) {
         .all(true)
         .filters(&filters)
         .build();
-    let listed = engine::within(
-        QUICK,
-        || "list containers".to_owned(),
-        docker.list_containers(Some(options)),
-    );
-    let containers = match listed.await {
+    let containers = match engine::ask(QUICK, docker.list_containers(Some(options))).await {
         Ok(containers) => containers,
         Err(error) => {
-            tracing::warn!("{error}");
+            tracing::warn!("{}", error.when_asked_to("list containers"));
             return;
         }
     };

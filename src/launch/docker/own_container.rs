@@ -25,7 +25,7 @@ pub(super) async fn find(docker: &Docker) -> Option<ContainerInspectResponse> {
     names.extend(ids_in(&read("/proc/self/cgroup")));
     for name in names {
         let asked = docker.inspect_container(&name, None::<InspectContainerOptions>);
-        if let Ok(Ok(container)) = engine::timely(QUICK, asked).await {
+        if let Ok(container) = engine::ask(QUICK, asked).await {
             return Some(container);
         }
     }

@@ -1,10 +1,8 @@
 //! Messages of an engine that does not create or start a container (Docker 20 to 29, podman).
 
-use bollard::errors::Error;
-
 use super::super::LaunchError;
-use super::super::gpu_fault::GpuFault;
-use super::engine;
+use super::super::gpu_causes;
+use super::engine::RequestError;
 
 /// Texts about a setting of the plan, in lower case, with the key.
 static KEYS: [(&str, &str); 17] = [
@@ -28,15 +26,15 @@ static KEYS: [(&str, &str); 17] = [
 ];
 
 /// The error for a container with that entry point.
-pub(super) fn error(action: String, entrypoint: &[String], error: &Error) -> LaunchError {
-    let refused = engine::refused(action, error);
-    let LaunchError::Engine { action, reason } = refused else {
-        return refused;
+pub(super) fn error(action: String, entrypoint: &[String], error: RequestError) -> LaunchError {
+    let error = error.when_asked_to(action);
+    let LaunchError::Engine { action, reason } = error else {
+        return error;
     };
     let lower = reason.to_lowercase();
     let mentions = |texts: &[&str]| texts.iter().any(|text| lower.contains(text));
-    if let Some(fault) = GpuFault::of_refusal(&reason) {
-        LaunchError::GpuRuntime { reason, fault }
+    if let Some(cause) = gpu_causes::of_refusal(&reason) {
+        LaunchError::of_gpus(cause, reason)
     } else if let Some((_, key)) = KEYS.iter().find(|(text, _)| lower.contains(text)) {
         LaunchError::KeyRefused { key, reason }
     } else if mentions(&["executable file not found", "no such file or directory"]) {
@@ -53,6 +51,8 @@ pub(super) fn error(action: String, entrypoint: &[String], error: &Error) -> Lau
 
 #[cfg(test)]
 mod tests {
+    use bollard::errors::Error;
+
     use super::super::super::Fault;
     use super::*;
 
@@ -62,7 +62,7 @@ mod tests {
             message: message.to_owned(),
         };
         let action = "start the container `perfgate-1-0`".to_owned();
-        error(action, &["vllm".to_owned()], &refused)
+        error(action, &["vllm".to_owned()], RequestError::Failed(refused))
     }
 
     #[test]

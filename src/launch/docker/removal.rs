@@ -121,5 +121,5 @@ async fn remove_when_it_is_there(
 
 async fn exists(docker: &Docker, name: &str) -> bool {
     let asked = engine::inspect(docker, name);
-    matches!(engine::timely(QUICK, asked).await, Ok(Ok(_)))
+    engine::ask(QUICK, asked).await.is_ok()
 }

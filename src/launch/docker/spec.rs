@@ -67,17 +67,8 @@ pub(super) struct Spec<'a> {
 
 /// `perfgate-RUN-ORDINAL`, with the characters that engines accept.
 pub(super) fn container_name(run_id: &str, ordinal: u32) -> String {
-    let run_id: String = run_id
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-') {
-                c
-            } else {
-                '-'
-            }
-        })
-        .collect();
-    format!("perfgate-{run_id}-{ordinal}")
+    let is_refused = |c: char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '.' | '-');
+    format!("perfgate-{}-{ordinal}", run_id.replace(is_refused, "-"))
 }
 
 /// The passed variables, with their values.
@@ -89,7 +80,10 @@ pub(super) fn environment(
         .iter()
         .map(|name| match lookup(name) {
             Some(value) => Ok((name.clone(), value)),
-            None => Err(LaunchError::EnvironmentMissing { name: name.clone() }),
+            None => Err(LaunchError::setting(
+                format!("server.docker.env: the environment variable `{name}` is not set"),
+                format!("set `{name}`, or remove it from server.docker.env"),
+            )),
         })
         .collect()
 }

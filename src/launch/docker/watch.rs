@@ -67,8 +67,8 @@ pub(super) async fn watch(docker: Docker, name: String, life: Life) {
                 .next()
                 .await,
         );
-        match engine::timely(QUICK, engine::inspect(&docker, &name)).await {
-            Ok(Ok(container)) => {
+        match engine::ask(QUICK, engine::inspect(&docker, &name)).await {
+            Ok(container) => {
                 unanswered = 0;
                 let state = container.state.unwrap_or_default();
                 if state.running != Some(true) {
@@ -80,13 +80,9 @@ pub(super) async fn watch(docker: Docker, name: String, life: Life) {
                     return;
                 }
             }
-            Ok(Err(error)) if engine::is_missing(&error) => {
-                life.end(Exit::default());
-                return;
-            }
-            Ok(Err(_)) | Err(_) => {
+            Err(error) => {
                 unanswered += 1;
-                if unanswered == MOST_FAILURES {
+                if error.is_missing() || unanswered == MOST_FAILURES {
                     life.end(Exit::default());
                     return;
                 }

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::files;
 use crate::git::checkout::{Tree, remove_built};
 use crate::git::search::Repository;
-use crate::inputs::criteria::{Criteria, SearchOptions};
+use crate::inputs::criteria::{BisectOptions, Criteria};
 use crate::record::{self, Run};
 
 /// The base of every comparison.
@@ -41,7 +41,7 @@ pub(crate) type Summarize = fn(&BisectReport, &Path) -> Result<(), Failure>;
 /// One search.
 pub(crate) struct BisectRun<'a> {
     pub(crate) repository: Repository,
-    pub(crate) options: &'a SearchOptions,
+    pub(crate) options: &'a BisectOptions,
     pub(crate) criteria: Criteria,
     pub(crate) good: Good,
     pub(crate) good_commit: Option<String>,
@@ -57,7 +57,7 @@ impl<'a> BisectRun<'a> {
         repository: Repository,
         ends: Ends,
         asked: &str,
-        options: &'a SearchOptions,
+        options: &'a BisectOptions,
         summarize: Summarize,
         command: CommandContext<'a>,
     ) -> Result<Self, Failure> {
@@ -121,7 +121,7 @@ fn no_search() -> Failure {
     Failure::usage("no `git bisect` is running, so the good commit is unknown").hint("begin with `perfgate bisect start GOOD BAD`, or use `--good-image` or `--good-result` to judge the checked-out commit")
 }
 
-fn good_of(options: &SearchOptions) -> Result<Good, Failure> {
+fn good_of(options: &BisectOptions) -> Result<Good, Failure> {
     if let Some(image) = &options.good_image {
         return Ok(Good::Image(image.clone()));
     }
@@ -139,7 +139,7 @@ fn good_of(options: &SearchOptions) -> Result<Good, Failure> {
 }
 
 /// What distinguishes a search from another one: ends and options, and the files outside of the repository.
-fn session_key(options: &SearchOptions, ends: &Ends) -> Result<String, Failure> {
+fn session_key(options: &BisectOptions, ends: &Ends) -> Result<String, Failure> {
     let mut text = format!("{} {ends:?} {options:?}", env!("CARGO_PKG_VERSION"));
     let own = [options.good_result.as_deref(), options.ledger.as_deref()];
     let files = options.files_of_criteria().into_iter().chain(own);

@@ -259,7 +259,7 @@ impl BisectRun<'_> {
         match role {
             Role::GoodEnd => false,
             Role::Search => true,
-            Role::BadEnd | Role::Confirmation => self.options.is_startup_searched,
+            Role::BadEnd | Role::Confirmation => self.options.is_startup_searched(),
         }
     }
 }

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use super::super::larger;
 use super::process_owner::{self, Owner};
-use super::reading::{Facts, MigDevice, Reading, State};
+use super::reading::{Facts, Reading, State};
 use super::summary::{Clock, GpuSummary, MigSummary, Pcie, Power, Process, Temperature};
 use super::throttle::Throttle;
-use super::{NO_GPU, Passed, SourceName, reason_of};
+use super::{NO_GPU, SourceName};
+use crate::process_table::ProcessEntry;
 use crate::stats;
 
 /// Samples under load that are needed to decide whether a clock is steady.
@@ -46,10 +47,10 @@ struct OneGpu {
     throttle_looks: u32,
     throttled: BTreeMap<Throttle, u32>,
     ecc: Option<(u64, u64)>,
-    pcie: (Option<u32>, Option<u32>),
+    pcie: Pcie,
     xids: Vec<u64>,
     processes: BTreeMap<u32, Option<f64>>,
-    mig_devices: Vec<(MigDevice, Option<f64>)>,
+    mig_devices: Vec<MigSummary>,
 }
 
 #[derive(Debug)]
@@ -86,12 +87,6 @@ impl Account {
             over: None,
             since_drained: Moment::default(),
         }
-    }
-
-    /// No source answers.
-    pub(super) fn no_source(&mut self, passed: &[Passed]) {
-        self.looks += 1;
-        self.over = Some(reason_of(passed));
     }
 
     /// Ends the samples.
@@ -132,7 +127,7 @@ impl Account {
             .filter_map(|reading| reading.now.processes.as_ref());
         for process in all.flatten() {
             self.processes.entry(process.id).or_insert_with(|| Seen {
-                name: process_owner::name(proc, process.id),
+                name: ProcessEntry::name_of(process.id),
                 owner: process_owner::owner(proc, process.id, self.server.as_ref()),
                 from_the_first: self.looks == 1,
             });
@@ -213,7 +208,7 @@ impl Account {
         let summary = |gpu: &OneGpu| {
             let processes = gpu.processes.iter();
             GpuSummary {
-                source: self.source,
+                source: self.source.map(SourceName::name),
                 looks: self.looks,
                 failed_looks: self.blind.0,
                 processes: processes
@@ -237,15 +232,12 @@ impl OneGpu {
             self.clock_sm.extend(now.clock_sm);
             self.clock_memory.extend(now.clock_memory);
             // Both fall when no kernel runs.
-            self.pcie.0 = self.pcie.0.max(now.pcie_generation);
-            self.pcie.1 = self.pcie.1.max(now.pcie_width);
+            self.pcie.generation = self.pcie.generation.max(now.pcie_generation);
+            self.pcie.width = self.pcie.width.max(now.pcie_width);
         }
         if let Some(throttles) = now.throttles {
             self.throttle_looks += 1;
-            for reason in Throttle::ALL
-                .into_iter()
-                .filter(|reason| throttles.has(*reason))
-            {
+            for reason in throttles.reasons() {
                 *self.throttled.entry(reason).or_default() += 1;
             }
         }
@@ -259,13 +251,16 @@ impl OneGpu {
             *peak = larger(*peak, process.memory);
         }
         for device in now.mig_devices {
-            let known = self
-                .mig_devices
-                .iter_mut()
-                .find(|(known, _)| known.uuid == device.uuid);
-            match known {
-                Some((_, peak)) => *peak = larger(*peak, device.memory_used),
-                None => self.mig_devices.push((device.clone(), device.memory_used)),
+            let mut known = self.mig_devices.iter_mut();
+            match known.find(|known| known.uuid == device.uuid) {
+                Some(known) => {
+                    known.memory_peak_bytes = larger(known.memory_peak_bytes, device.memory_used);
+                }
+                None => self.mig_devices.push(MigSummary {
+                    uuid: device.uuid,
+                    memory_bytes: device.memory,
+                    memory_peak_bytes: device.memory_used,
+                }),
             }
         }
     }
@@ -308,21 +303,20 @@ impl OneGpu {
                 max: self.temperature.iter().copied().fold(*start, f64::max),
             }),
             throttled: (self.throttle_looks > 0).then(|| {
-                let shares = self.throttled.iter();
-                shares
-                    .map(|(reason, count)| (reason.id().to_owned(), share(*count)))
+                let counts = self.throttled.iter();
+                counts
+                    .map(|(reason, count)| (*reason, share(*count)))
                     .collect()
             }),
             ecc_uncorrected_new: self.ecc.map(|(first, last)| last.saturating_sub(first)),
             xids: self.xids.clone(),
             pcie: Pcie {
-                generation: self.pcie.0,
                 generation_max: facts.pcie_generation_max,
-                width: self.pcie.1,
                 width_max: facts.pcie_width_max,
+                ..self.pcie
             },
             persistence: facts.persistence,
-            mig_devices: self.mig_devices.iter().map(MigSummary::of).collect(),
+            mig_devices: self.mig_devices.clone(),
             ..GpuSummary::default()
         }
     }
@@ -404,8 +398,8 @@ mod tests {
         assert_eq!(summary.memory_peak_bytes, Some(6.0));
         assert_eq!(summary.utilization_mean, Some(1.0));
         let throttled = summary.throttled.unwrap();
-        assert!((throttled["power_cap"] - 0.25).abs() < 1e-9);
-        assert!((throttled["hardware_thermal"] - 0.25).abs() < 1e-9);
+        assert!((throttled[&Throttle::PowerCap] - 0.25).abs() < 1e-9);
+        assert!((throttled[&Throttle::HardwareThermal] - 0.25).abs() < 1e-9);
         assert_eq!(summary.ecc_uncorrected_new, Some(1));
         let power = summary.power_watts.unwrap();
         assert_eq!((power.mean, power.max), (109.5, 119.0));

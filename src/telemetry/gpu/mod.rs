@@ -5,13 +5,13 @@
 
 mod account;
 pub mod amd_smi;
+#[cfg(test)]
+pub(super) mod fixture;
 pub mod nvidia_smi;
 pub mod nvml;
 mod process_owner;
 mod program;
 pub mod reading;
-#[cfg(test)]
-pub(super) mod stub;
 pub mod summary;
 pub mod throttle;
 pub mod validity;
@@ -22,8 +22,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub(super) use account::{Account, Moment};
+use amd_smi::AmdSmi;
+use nvidia_smi::NvidiaSmi;
 use reading::Reading;
-use serde::Serialize;
 
 /// Why there are no GPU figures on a machine without a GPU.
 pub const NO_GPU: &str = "no GPU was found";
@@ -33,16 +34,6 @@ const NONE_SELECTED: &str = "none of the GPUs is";
 
 /// A sample of all GPUs takes milliseconds, or with programs a second. After this time the driver hangs.
 pub(super) const HUNG: Duration = Duration::from_secs(12);
-
-/// Source of the state of the GPUs, unless the server itself reports it (as the simulator does).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum GpuSource {
-    /// None: the server runs on another machine.
-    #[default]
-    None,
-    /// This machine.
-    Local(Search),
-}
 
 /// How the GPUs of this machine are found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,24 +63,20 @@ impl Default for Search {
 }
 
 /// Source of the GPU figures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceName {
     /// The driver's library.
-    #[serde(rename = "NVML")]
     Nvml,
     /// The driver's program.
-    #[serde(rename = "nvidia-smi")]
     NvidiaSmi,
     /// AMD's program.
-    #[serde(rename = "amd-smi")]
     AmdSmi,
     /// The simulated server itself.
-    #[serde(rename = "simulator")]
     Simulator,
 }
 
 impl SourceName {
-    /// Its name for people.
+    /// Its name for people and in a result.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Nvml => "NVML",
@@ -103,53 +90,39 @@ impl SourceName {
 /// An open source.
 enum Session {
     Nvml(nvml::Session),
-    NvidiaSmi(nvidia_smi::NvidiaSmi),
-    AmdSmi(amd_smi::AmdSmi),
+    NvidiaSmi(NvidiaSmi),
+    AmdSmi(AmdSmi),
 }
 
 /// A source that did not answer, and why.
 pub type Passed = (SourceName, String);
 
 impl Session {
-    /// The first source that answers, its answer, and the sources before it.
-    fn open(search: &Search) -> Result<(Self, Vec<Reading>, Vec<Passed>), Vec<Passed>> {
-        let mut passed = Vec::new();
-        let sessions: [&dyn Fn() -> Result<Self, Passed>; 3] = [
-            &|| {
-                let opened = nvml::Session::open(search.nvml_library.as_ref());
-                opened
-                    .map(Self::Nvml)
-                    .map_err(|reason| (SourceName::Nvml, reason))
-            },
-            &|| {
-                Ok(Self::NvidiaSmi(nvidia_smi::NvidiaSmi::new(
-                    search.nvidia_smi.clone(),
-                )))
-            },
-            &|| Ok(Self::AmdSmi(amd_smi::AmdSmi::new(search.amd_smi.clone()))),
+    /// The first source that answers, with its first sample and the sources before it.
+    fn open(search: &Search) -> (Option<Self>, Survey) {
+        let nvml = || nvml::Session::open(search.nvml_library.as_ref()).map(Self::Nvml);
+        let nvidia_smi = || Ok(Self::NvidiaSmi(NvidiaSmi::new(search.nvidia_smi.clone())));
+        let amd_smi = || Ok(Self::AmdSmi(AmdSmi::new(search.amd_smi.clone())));
+        let sources: [(SourceName, &dyn Fn() -> Result<Self, String>); 3] = [
+            (SourceName::Nvml, &nvml),
+            (SourceName::NvidiaSmi, &nvidia_smi),
+            (SourceName::AmdSmi, &amd_smi),
         ];
-        for open in sessions {
-            let looked = open().and_then(|mut session| {
-                let name = session.name();
-                let readings = session.look(true, search);
-                readings
-                    .map(|readings| (session, readings))
-                    .map_err(|reason| (name, reason))
+        let mut survey = Survey::default();
+        for (name, open) in sources {
+            let opened = open().and_then(|mut session| {
+                survey.gpus = session.look(true, search)?;
+                Ok(session)
             });
-            match looked {
-                Ok((session, readings)) => return Ok((session, readings, passed)),
-                Err(reason) => passed.push(reason),
+            match opened {
+                Ok(session) => {
+                    survey.source = Some(name);
+                    return (Some(session), survey);
+                }
+                Err(reason) => survey.passed.push((name, reason)),
             }
         }
-        Err(passed)
-    }
-
-    fn name(&self) -> SourceName {
-        match self {
-            Self::Nvml(_) => SourceName::Nvml,
-            Self::NvidiaSmi(_) => SourceName::NvidiaSmi,
-            Self::AmdSmi(_) => SourceName::AmdSmi,
-        }
+        (None, survey)
     }
 
     /// The selected GPUs; `whole`: including figures that are not read every time.
@@ -223,17 +196,7 @@ pub async fn survey(search: &Search) -> Survey {
     let (send, receive) = tokio::sync::oneshot::channel();
     // A plain thread, not one of the runtime: the runtime would wait for it at its end, and so for a hung driver.
     std::thread::spawn(move || {
-        let survey = match Session::open(&search) {
-            Ok((session, gpus, passed)) => Survey {
-                gpus,
-                source: Some(session.name()),
-                passed,
-            },
-            Err(passed) => Survey {
-                passed,
-                ..Survey::default()
-            },
-        };
+        let (_session, survey) = Session::open(&search);
         // The receiver is gone after a timeout.
         let _late = send.send(survey);
     });
@@ -244,11 +207,6 @@ pub async fn survey(search: &Search) -> Survey {
             ..Survey::default()
         },
     }
-}
-
-/// The name of a process on this machine; `None` if it has ended, or belongs to another pid namespace.
-pub fn process_name(id: u32) -> Option<String> {
-    process_owner::name(std::path::Path::new("/proc"), id)
 }
 
 fn hung() -> String {
@@ -271,7 +229,7 @@ mod tests {
     #[tokio::test]
     async fn a_survey_has_its_source_and_why_the_others_did_not_answer() {
         let folder = tempfile::tempdir().unwrap();
-        let program = stub::nvidia_smi(folder.path(), &["NVIDIA L4, 23034, 1000, 40"]);
+        let program = fixture::nvidia_smi(folder.path(), &["NVIDIA L4, 23034, 1000, 40"]);
         let found = survey(&search(program.to_str().unwrap())).await;
         assert_eq!(found.source, Some(SourceName::NvidiaSmi));
         assert_eq!(found.gpus[0].facts.name, "NVIDIA L4");
@@ -290,7 +248,7 @@ mod tests {
     #[tokio::test]
     async fn a_driver_error_goes_before_a_missing_gpu() {
         let folder = tempfile::tempdir().unwrap();
-        let program = stub::program(folder.path(), "echo 'Failed to initialize NVML'; exit 12");
+        let program = fixture::program(folder.path(), "echo 'Failed to initialize NVML'; exit 12");
         let found = survey(&search(program.to_str().unwrap())).await;
         assert_eq!(
             found.reason().as_deref(),
@@ -302,7 +260,7 @@ mod tests {
     async fn only_the_selected_gpus_are_sampled() {
         let folder = tempfile::tempdir().unwrap();
         let lines = ["NVIDIA L4, 23034, 1000, 40", "NVIDIA L4, 23034, 2000, 60"];
-        let program = stub::nvidia_smi(folder.path(), &lines);
+        let program = fixture::nvidia_smi(folder.path(), &lines);
         let only = |device: &str| Search {
             devices: vec![device.to_owned()],
             ..search(program.to_str().unwrap())

@@ -166,11 +166,8 @@ fn parse_gpu(fields: &[&str], line: &str) -> Result<Reading, String> {
             name: text("name").unwrap_or_else(|| "unknown GPU".to_owned()),
             memory: number("memory.total").map(|value| value * MEBIBYTE),
             driver: text("driver_version"),
-            // nvidia-smi has no field for it.
-            cuda: None,
             power_limit: number("power.limit"),
             power_limit_default: number("power.default_limit"),
-            slice: None,
             mig: switch("mig.mode.current"),
             ecc: switch("ecc.mode.current"),
             persistence: switch("persistence_mode"),
@@ -180,6 +177,8 @@ fn parse_gpu(fields: &[&str], line: &str) -> Result<Reading, String> {
             clock_memory_max: number("clocks.max.mem"),
             pcie_generation_max: count("pcie.link.gen.max"),
             pcie_width_max: count("pcie.link.width.max"),
+            // nvidia-smi has no field for CUDA's version.
+            ..Facts::default()
         },
         now: State {
             memory_used: number("memory.used").map(|value| value * MEBIBYTE),
@@ -231,7 +230,7 @@ mod tests {
 
     use super::super::throttle::Throttle;
     use super::*;
-    use crate::telemetry::gpu::stub;
+    use crate::telemetry::gpu::fixture;
 
     const TWO: &str = include_str!("../../../tests/fixtures/gpu/nvidia-smi-h100.csv");
     const PROCESSES: &str = include_str!("../../../tests/fixtures/gpu/nvidia-smi-compute-apps.csv");
@@ -255,7 +254,12 @@ mod tests {
         assert_eq!(facts.driver.as_deref(), Some("550.127.05"));
         assert_eq!(now.utilization, Some(0.97));
         assert_eq!(now.clock_sm, Some(1755.0));
-        assert!(now.throttles.unwrap().has(Throttle::PowerCap));
+        assert!(
+            now.throttles
+                .unwrap()
+                .reasons()
+                .any(|reason| reason == Throttle::PowerCap)
+        );
         assert_eq!(now.ecc_uncorrected, Some(0));
         let processes = now.processes.as_ref().unwrap();
         assert_eq!(
@@ -296,7 +300,7 @@ mod tests {
     fn an_older_driver_gets_older_names_and_fewer_fields() {
         let folder = tempfile::tempdir().unwrap();
         // Rejects two fields, one after the other, as an old driver does, and lists no processes.
-        let program = stub::program(
+        let program = fixture::program(
             folder.path(),
             r#"case "$1" in
 *clocks_event_reasons.active*) echo 'Field "clocks_event_reasons.active" is not a valid field to query.'; echo; exit 2;;
@@ -308,7 +312,14 @@ esac"#,
         let mut smi = NvidiaSmi::new(program);
         for _look in 0..2 {
             let gpus = smi.look().unwrap();
-            assert!(gpus[0].now.throttles.unwrap().has(Throttle::Idle));
+            assert!(
+                gpus[0]
+                    .now
+                    .throttles
+                    .unwrap()
+                    .reasons()
+                    .any(|reason| reason == Throttle::Idle)
+            );
             assert_eq!(gpus[0].facts.mig, None);
             assert_eq!(gpus[0].facts.persistence, Some(false));
             assert_eq!(gpus[0].now.processes, None);
@@ -319,7 +330,7 @@ esac"#,
     fn an_error_of_the_program_is_passed_on() {
         let folder = tempfile::tempdir().unwrap();
         let script = "echo 'Unable to determine the device handle for GPU0: GPU is lost'; exit 15";
-        let mut smi = NvidiaSmi::new(stub::program(folder.path(), script));
+        let mut smi = NvidiaSmi::new(fixture::program(folder.path(), script));
         assert_eq!(
             smi.look().unwrap_err(),
             "nvidia-smi failed (exit status: 15): Unable to determine the device handle for GPU0: GPU is lost"

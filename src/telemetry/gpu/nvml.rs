@@ -154,11 +154,8 @@ fn facts(device: &Device<'_>, number: u32) -> Facts {
         uuid: device.uuid().ok(),
         name: device.name().unwrap_or_else(|_| "unknown GPU".to_owned()),
         memory: device.memory_info().ok().map(|memory| bytes(memory.total)),
-        driver: None,
-        cuda: None,
         power_limit: device.power_management_limit().ok().map(watts),
         power_limit_default: device.power_management_limit_default().ok().map(watts),
-        slice: None,
         mig: device.mig_mode().ok().map(|mode| mode.current == 1),
         ecc: device
             .is_ecc_enabled()
@@ -174,6 +171,7 @@ fn facts(device: &Device<'_>, number: u32) -> Facts {
         clock_memory_max: device.max_clock_info(Clock::Memory).ok().map(f64::from),
         pcie_generation_max: device.max_pcie_link_gen().ok(),
         pcie_width_max: device.max_pcie_link_width().ok(),
+        ..Facts::default()
     }
 }
 

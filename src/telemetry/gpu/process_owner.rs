@@ -39,12 +39,6 @@ pub(super) fn owner(proc: &Path, id: u32, server: Option<&BTreeSet<u32>>) -> Own
     Owner::Other
 }
 
-/// Its name; `None` if it has ended, or belongs to another pid namespace.
-pub(super) fn name(proc: &Path, id: u32) -> Option<String> {
-    let name = std::fs::read_to_string(proc.join(id.to_string()).join("comm")).ok()?;
-    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,6 @@
 
 use super::throttle::Throttles;
 use crate::record::format::Gpu;
-use crate::telemetry::server;
 
 /// One GPU at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -147,24 +146,6 @@ impl Facts {
 }
 
 impl Reading {
-    /// The simulated GPU of a simulated server.
-    pub fn simulated(index: usize, told: server::GpuReading) -> Self {
-        Self {
-            facts: Facts {
-                index: u32::try_from(index).ok(),
-                name: told.name,
-                memory: told.memory,
-                driver: told.driver,
-                ..Facts::default()
-            },
-            now: State {
-                memory_used: told.memory_used,
-                utilization: told.utilization,
-                ..State::default()
-            },
-        }
-    }
-
     /// The selected part of it, by index, UUID or prefix of one: the whole GPU, or slices of it, each with its own reading. All
     /// of it without a selection.
     pub(super) fn chosen(self, devices: &[String]) -> Vec<Self> {
@@ -195,20 +176,16 @@ impl Reading {
     }
 
     fn is(&self, device: &str) -> bool {
-        device
-            .parse()
-            .is_ok_and(|index: u32| self.facts.index == Some(index))
+        let index = device.parse::<u32>().ok();
+        (index.is_some() && self.facts.index == index)
             || is_called(self.facts.uuid.as_deref(), device)
     }
 
     /// `MIG-…`, or `0:1` for slice 1 of GPU 0.
     fn is_slice(&self, slice: &MigDevice, device: &str) -> bool {
-        let by_number = device.split_once(':').is_some_and(|(gpu, number)| {
-            self.is(gpu)
-                && number
-                    .parse()
-                    .is_ok_and(|number: u32| number == slice.number)
-        });
+        let by_number = device
+            .split_once(':')
+            .is_some_and(|(gpu, number)| self.is(gpu) && number.parse() == Ok(slice.number));
         by_number || is_called(slice.uuid.as_deref(), device)
     }
 

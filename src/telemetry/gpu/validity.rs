@@ -59,33 +59,29 @@ fn named(process: &Process) -> String {
 /// Clocks reduced by heat or the power supply. A specific reason goes before the general one, which accompanies it.
 fn throttled(gpu: &GpuSummary) -> Option<String> {
     let reasons = [
-        Throttle::HardwareThermal,
-        Throttle::PowerBrake,
-        Throttle::SoftwareThermal,
-        Throttle::HardwareSlowdown,
+        (Throttle::HardwareThermal, "hardware thermal"),
+        (Throttle::PowerBrake, "power brake"),
+        (Throttle::SoftwareThermal, "software thermal"),
+        (Throttle::HardwareSlowdown, "hardware slowdown"),
     ];
-    reasons.into_iter().find_map(|reason| {
-        let share = share(gpu, reason).filter(|share| *share > MOST_THROTTLED)?;
+    reasons.into_iter().find_map(|(reason, name)| {
+        let share = percent(share(gpu, reason)?);
         Some(format!(
-            "{} was throttled ({}) in {} of the repeat",
-            gpu.label,
-            reason.void_reason()?,
-            percent(share)
+            "{} was throttled ({name}) in {share} of the repeat",
+            gpu.label
         ))
     })
 }
 
+/// Share of the samples with clocks reduced by that reason, unless it is negligible.
 fn share(gpu: &GpuSummary, reason: Throttle) -> Option<f64> {
-    gpu.throttled.as_ref()?.get(reason.id()).copied()
+    let share = gpu.throttled.as_ref()?.get(&reason).copied();
+    share.filter(|share| *share > MOST_THROTTLED)
 }
 
-/// `12 %`; a share that is not 0 is not shown as 0.
+/// `12 %`.
 fn percent(share: f64) -> String {
-    if share < 0.01 {
-        "less than 1 %".to_owned()
-    } else {
-        format!("{:.0} %", share * 100.0)
-    }
+    format!("{:.0} %", share * 100.0)
 }
 
 fn warnings(gpu: &GpuSummary) -> Vec<Warning> {
@@ -97,7 +93,7 @@ fn warnings(gpu: &GpuSummary) -> Vec<Warning> {
             message,
         });
     };
-    if let Some(share) = share(gpu, Throttle::PowerCap).filter(|share| *share > MOST_THROTTLED) {
+    if let Some(share) = share(gpu, Throttle::PowerCap) {
         let limit = gpu.power_watts.as_ref().and_then(|power| power.limit);
         let limit = limit.map_or(String::new(), |watts| format!(" ({watts:.0} W)"));
         warn(
@@ -154,12 +150,9 @@ mod tests {
         }
     }
 
-    fn throttled_by(shares: &[(&str, f64)]) -> GpuSummary {
-        let shares = shares
-            .iter()
-            .map(|(reason, share)| ((*reason).to_owned(), *share));
+    fn throttled_by(shares: &[(Throttle, f64)]) -> GpuSummary {
         GpuSummary {
-            throttled: Some(shares.collect()),
+            throttled: Some(shares.iter().copied().collect()),
             ..gpu()
         }
     }
@@ -184,18 +177,21 @@ mod tests {
         };
         let messages: Vec<String> = [
             gpu(),
-            throttled_by(&[("hardware_slowdown", 0.12), ("hardware_thermal", 0.12)]),
-            throttled_by(&[("hardware_slowdown", 0.12)]),
-            throttled_by(&[("power_brake", 0.02)]),
-            throttled_by(&[("software_thermal", 0.9)]),
-            throttled_by(&[("software_thermal", 0.01), ("power_cap", 1.0)]),
+            throttled_by(&[
+                (Throttle::HardwareSlowdown, 0.12),
+                (Throttle::HardwareThermal, 0.12),
+            ]),
+            throttled_by(&[(Throttle::HardwareSlowdown, 0.12)]),
+            throttled_by(&[(Throttle::PowerBrake, 0.02)]),
+            throttled_by(&[(Throttle::SoftwareThermal, 0.9)]),
+            throttled_by(&[(Throttle::SoftwareThermal, 0.01), (Throttle::PowerCap, 1.0)]),
             GpuSummary {
                 processes: vec![own, stranger],
                 ..gpu()
             },
             GpuSummary {
                 ecc_uncorrected_new: Some(1),
-                ..throttled_by(&[("power_brake", 0.5)])
+                ..throttled_by(&[(Throttle::PowerBrake, 0.5)])
             },
             GpuSummary {
                 xids: vec![79],
@@ -221,7 +217,7 @@ mod tests {
     #[test]
     fn a_lost_gpu_goes_before_everything_else() {
         let found = concerns(
-            &[throttled_by(&[("power_brake", 0.5)])],
+            &[throttled_by(&[(Throttle::PowerBrake, 0.5)])],
             Some("GPU 1 is lost"),
         );
         assert_eq!(found.void.as_deref(), Some("GPU 1 is lost"));
@@ -252,7 +248,7 @@ mod tests {
                     width: Some(16),
                     width_max: Some(16),
                 },
-                ..throttled_by(&[("power_cap", 0.34)])
+                ..throttled_by(&[(Throttle::PowerCap, 0.34)])
             }],
             None,
         );

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::{Account, HUNG, Search, Session, SourceName, hung};
+use super::{Account, HUNG, Search, Session, SourceName, hung, reason_of};
 
 /// Sampling intervals of the sources.
 #[derive(Clone, Copy, Debug)]
@@ -38,16 +38,11 @@ impl Watch {
         let (stop, stopped) = mpsc::channel();
         let (looked, first_look) = oneshot::channel();
         let (ended, done) = oneshot::channel();
-        let thread = SampleLoop {
-            account: Arc::clone(&account),
-            pace,
-            stopped,
-        };
-        let search = search.clone();
+        let (search, samples) = (search.clone(), Arc::clone(&account));
         let spawned = std::thread::Builder::new()
             .name("gpu-telemetry".to_owned())
             .spawn(move || {
-                thread.run(&search, looked);
+                sample(&search, pace, &samples, looked, &stopped);
                 // The receiver is gone after a timeout.
                 let _late = ended.send(());
             });
@@ -88,51 +83,42 @@ fn lock(account: &Mutex<Account>) -> MutexGuard<'_, Account> {
     account.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The thread's part.
-struct SampleLoop {
-    account: Arc<Mutex<Account>>,
+/// The thread's part. `looked` is told of the first sample.
+fn sample(
+    search: &Search,
     pace: Pace,
-    stopped: mpsc::Receiver<()>,
-}
-
-impl SampleLoop {
-    fn run(self, search: &Search, looked: oneshot::Sender<()>) {
-        let began = Instant::now();
-        let opened = Session::open(search);
-        let mut session = match opened {
-            Ok((session, readings, _)) => {
-                lock(&self.account).take(session.name(), Ok(readings));
-                session
-            }
-            Err(passed) => {
-                lock(&self.account).no_source(&passed);
-                // The receiver of the first sample sees that this has ended.
-                drop(looked);
-                return;
-            }
+    account: &Mutex<Account>,
+    looked: oneshot::Sender<()>,
+    stopped: &mpsc::Receiver<()>,
+) {
+    let began = Instant::now();
+    let (session, survey) = Session::open(search);
+    let (Some(mut session), Some(source)) = (session, survey.source) else {
+        // The receiver of the first sample sees that this has ended.
+        return lock(account).end(reason_of(&survey.passed));
+    };
+    lock(account).take(source, Ok(survey.gpus));
+    let _waiting = looked.send(());
+    let interval = match source {
+        SourceName::Nvml => pace.library,
+        SourceName::NvidiaSmi | SourceName::AmdSmi | SourceName::Simulator => pace.program,
+    };
+    let mut next = began + interval;
+    loop {
+        let wait = next.saturating_duration_since(Instant::now());
+        let last = match stopped.recv_timeout(wait) {
+            Err(RecvTimeoutError::Timeout) => false,
+            Ok(()) => true,
+            // The sampler was dropped.
+            Err(RecvTimeoutError::Disconnected) => return,
         };
-        let _waiting = looked.send(());
-        let interval = match session.name() {
-            SourceName::Nvml => self.pace.library,
-            SourceName::NvidiaSmi | SourceName::AmdSmi | SourceName::Simulator => self.pace.program,
-        };
-        let mut next = began + interval;
-        loop {
-            let wait = next.saturating_duration_since(Instant::now());
-            let last = match self.stopped.recv_timeout(wait) {
-                Err(RecvTimeoutError::Timeout) => false,
-                Ok(()) => true,
-                // The sampler was dropped.
-                Err(RecvTimeoutError::Disconnected) => return,
-            };
-            // Outside the lock: a sample may take as long as the driver needs.
-            let look = session.look(last, search);
-            lock(&self.account).take(session.name(), look);
-            if last {
-                return;
-            }
-            // Missed intervals are skipped: several samples in a row would count one moment several times.
-            next = (next + interval).max(Instant::now());
+        // Outside the lock: a sample may take as long as the driver needs.
+        let look = session.look(last, search);
+        lock(account).take(source, look);
+        if last {
+            return;
         }
+        // Missed intervals are skipped: several samples in a row would count one moment several times.
+        next = (next + interval).max(Instant::now());
     }
 }
