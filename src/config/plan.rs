@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ExtraBody, Headers, ServerUrl};
+use super::read_plan::MIN_INTERVAL;
+use super::{ExtraBody, Headers, ServerUrl, safe_name};
 use crate::workload::Lengths;
 use crate::workload::dataset::{Format, Selection, Turns, Units};
 
@@ -87,6 +88,47 @@ pub const DEFAULT_INPUT_TOKENS: Lengths = Lengths::Constant(512);
 pub const DEFAULT_OUTPUT_TOKENS: Lengths = Lengths::Constant(128);
 
 impl Plan {
+    /// The model, with defaults for the rest.
+    pub(super) fn of(model: &str) -> Self {
+        let num_requests = 200;
+        let loads = vec![LoadPoint::Concurrency(16)];
+        Self {
+            name: safe_name(model.rsplit('/').next().unwrap_or(model)),
+            model: model.to_owned(),
+            served_model_name: model.to_owned(),
+            server: None,
+            base: None,
+            fresh: Fresh::default(),
+            endpoint: Endpoint::default(),
+            dataset: Dataset::default(),
+            num_requests,
+            warmup_requests: Self::default_warmup(&loads, num_requests),
+            loads,
+            loads_are_usual: true,
+            input_tokens: None,
+            output_tokens: None,
+            prompts: None,
+            prefix: Prefix::default(),
+            conversation: None,
+            duration: None,
+            ramp_up: Duration::ZERO,
+            warmup_until_stable: None,
+            repeat: 3,
+            seed: 42,
+            timeout: Duration::from_mins(10),
+            max_error_rate: 0.01,
+            sampling: Sampling::default(),
+            headers: Headers::default(),
+            extra_body: ExtraBody::new(),
+            telemetry_interval: Duration::from_secs(1),
+            server_is_here: None,
+            gpu_interval: MIN_INTERVAL,
+            slo: Slo::default(),
+            expectations: Expectations::default(),
+            engine_args: Vec::new(),
+        }
+    }
+
     /// Twice the number of streams, so that every slot has answered once before the measurement; at most as many requests
     /// as are measured.
     pub fn default_warmup(loads: &[LoadPoint], num_requests: usize) -> usize {

@@ -1,5 +1,6 @@
 //! Whether a warmed-up server is stable.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::trace::RequestTrace;
@@ -12,7 +13,7 @@ pub const ALIKE: usize = 3;
 pub const MOST_WINDOWS: u32 = 10;
 
 /// One window of a warm-up: one round of its requests.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Window {
     /// Output tokens per second; 0 without an answer.
     pub throughput: f64,
@@ -91,12 +92,8 @@ pub fn restless(windows: &[Window], within: f64) -> Option<String> {
 
 /// For the result file: times in seconds, `null` without an answer.
 pub fn described(windows: &[Window], within: f64) -> Value {
-    let windows_described: Vec<Value> = windows
-        .iter()
-        .map(|window| json!({"throughput": window.throughput, "ttft": window.ttft, "e2e": window.e2e}))
-        .collect();
     json!({
-        "windows": windows_described,
+        "windows": windows,
         "until_stable": within,
         "stable": is_stable(windows, within),
     })

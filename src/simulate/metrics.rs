@@ -1,6 +1,6 @@
 //! The Prometheus text of `/metrics`, with vLLM's names.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -84,7 +84,7 @@ impl Histogram {
     }
 
     fn write(&self, name: &str, labels: &str, text: &mut String) {
-        let mut line = |suffix: &str, extra: &str, value: f64| {
+        let mut line = |suffix: &str, extra: &str, value: &dyn Display| {
             let comma = if labels.is_empty() || extra.is_empty() {
                 ""
             } else {
@@ -93,11 +93,11 @@ impl Histogram {
             let _ = writeln!(text, "{name}{suffix}{{{labels}{comma}{extra}}} {value}");
         };
         for (count, bound) in self.counts.iter().zip(self.bounds) {
-            line("_bucket", &format!("le=\"{bound}\""), number(*count));
+            line("_bucket", &format!("le=\"{bound}\""), count);
         }
-        line("_bucket", "le=\"+Inf\"", number(self.count));
-        line("_sum", "", self.sum);
-        line("_count", "", number(self.count));
+        line("_bucket", "le=\"+Inf\"", &self.count);
+        line("_sum", "", &self.sum);
+        line("_count", "", &self.count);
     }
 }
 
@@ -250,64 +250,48 @@ impl Metrics {
     }
 }
 
-fn write_value(text: &mut String, kind: &str, name: &str, labels: &str, value: f64) {
-    let _ = writeln!(text, "# TYPE {name} {kind}\n{name}{{{labels}}} {value}");
+/// Writes values of one kind with the same labels.
+fn write_values(text: &mut String, kind: &str, labels: &str, values: &[(&str, &dyn Display)]) {
+    for (name, value) in values {
+        let _ = writeln!(text, "# TYPE {name} {kind}\n{name}{{{labels}}} {value}");
+    }
 }
 
 impl State {
     fn write_values(&self, labels: &str, text: &mut String) {
+        write_values(
+            text,
+            "gauge",
+            labels,
+            &[
+                ("vllm:num_requests_running", &self.running),
+                ("vllm:num_requests_waiting", &self.waiting),
+                ("vllm:kv_cache_usage_perc", &self.cache_usage),
+            ],
+        );
+        write_values(
+            text,
+            "counter",
+            labels,
+            &[
+                ("vllm:prompt_tokens_total", &self.prompt_tokens),
+                ("vllm:generation_tokens_total", &self.generation_tokens),
+                ("vllm:num_preemptions_total", &0),
+                ("vllm:prefix_cache_queries_total", &self.prompt_tokens),
+                ("vllm:prefix_cache_hits_total", &0),
+            ],
+        );
         let finished = format!("{labels},finished_reason=\"length\"");
-        for (kind, name, labels, value) in [
-            (
-                "gauge",
-                "vllm:num_requests_running",
-                labels,
-                count(self.running),
-            ),
-            (
-                "gauge",
-                "vllm:num_requests_waiting",
-                labels,
-                count(self.waiting),
-            ),
-            (
-                "gauge",
-                "vllm:kv_cache_usage_perc",
-                labels,
-                self.cache_usage,
-            ),
-            (
-                "counter",
-                "vllm:prompt_tokens_total",
-                labels,
-                number(self.prompt_tokens),
-            ),
-            (
-                "counter",
-                "vllm:generation_tokens_total",
-                labels,
-                number(self.generation_tokens),
-            ),
-            ("counter", "vllm:num_preemptions_total", labels, 0.0),
-            (
-                "counter",
-                "vllm:prefix_cache_queries_total",
-                labels,
-                number(self.prompt_tokens),
-            ),
-            ("counter", "vllm:prefix_cache_hits_total", labels, 0.0),
-            (
-                "counter",
-                "vllm:request_success_total",
-                &finished,
-                number(self.stopped),
-            ),
-        ] {
-            write_value(text, kind, name, labels, value);
-        }
+        write_values(
+            text,
+            "counter",
+            &finished,
+            &[("vllm:request_success_total", &self.stopped)],
+        );
     }
 
     fn write_histograms(&self, labels: &str, text: &mut String) {
+        let lateness = "perfgate_simulated_schedule_lateness_seconds";
         for (name, labels, histogram) in [
             ("vllm:time_to_first_token_seconds", labels, &self.ttft),
             ("vllm:inter_token_latency_seconds", labels, &self.itl),
@@ -315,11 +299,7 @@ impl State {
             ("vllm:request_queue_time_seconds", labels, &self.queue),
             ("vllm:request_prefill_time_seconds", labels, &self.prefill),
             ("vllm:request_decode_time_seconds", labels, &self.decode),
-            (
-                "perfgate_simulated_schedule_lateness_seconds",
-                "",
-                &self.lateness,
-            ),
+            (lateness, "", &self.lateness),
         ] {
             let _ = writeln!(text, "# TYPE {name} histogram");
             histogram.write(name, labels, text);
@@ -333,35 +313,26 @@ fn write_device(options: &Options, labels: &str, utilization: f64, text: &mut St
     let cache = format!(
         "{labels},block_size=\"16\",num_gpu_blocks=\"{blocks}\",kv_cache_size_tokens=\"{tokens}\",gpu_memory_utilization=\"0.9\""
     );
-    write_value(text, "gauge", "vllm:cache_config_info", &cache, 1.0);
-    let values = [
-        (
-            "perfgate_simulated_gpu_memory_used_bytes",
-            number(options.memory_used()),
-        ),
-        (
-            "perfgate_simulated_gpu_memory_total_bytes",
-            number(options.gpu_memory),
-        ),
-        ("perfgate_simulated_gpu_utilization_ratio", utilization),
-    ];
+    write_values(text, "gauge", &cache, &[("vllm:cache_config_info", &1)]);
+    let (used, total) = (options.memory_used(), options.gpu_memory);
     let gpu = "gpu=\"0\",name=\"Simulated GPU 80GB\"";
-    let told = if options.has_gpu { &values[..] } else { &[] };
-    let engine = (
-        "perfgate_simulated_engine_memory_bytes",
-        number(options.engine_memory()),
-    );
-    for (name, value) in told.iter().copied().chain([engine]) {
-        write_value(text, "gauge", name, gpu, value);
+    if options.has_gpu {
+        write_values(
+            text,
+            "gauge",
+            gpu,
+            &[
+                ("perfgate_simulated_gpu_memory_used_bytes", &used),
+                ("perfgate_simulated_gpu_memory_total_bytes", &total),
+                ("perfgate_simulated_gpu_utilization_ratio", &utilization),
+            ],
+        );
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "Prometheus has floats only")]
-fn number(count: u64) -> f64 {
-    count as f64
-}
-
-#[expect(clippy::cast_precision_loss, reason = "Prometheus has floats only")]
-fn count(count: usize) -> f64 {
-    count as f64
+    let engine_memory = options.engine_memory();
+    write_values(
+        text,
+        "gauge",
+        gpu,
+        &[("perfgate_simulated_engine_memory_bytes", &engine_memory)],
+    );
 }

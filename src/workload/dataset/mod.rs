@@ -229,17 +229,13 @@ pub fn read(
 }
 
 /// The keys of the first entry, which show the format.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Keys {
-    #[serde(default)]
     conversations: Present,
-    #[serde(default)]
     prompt: Present,
-    #[serde(default)]
     messages: Present,
-    #[serde(default)]
     input_length: Present,
-    #[serde(default)]
     hash_ids: Present,
 }
 
