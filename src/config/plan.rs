@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::read_plan::MIN_INTERVAL;
 use super::{ExtraBody, Headers, ServerUrl, safe_name};
-use crate::workload::Lengths;
 use crate::workload::dataset::{Format, Selection, Turns, Units};
+use crate::workload::{Lengths, PromptForm};
 
 /// What to measure. Every field is checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,7 +40,7 @@ pub struct Plan {
     /// Output lengths in tokens, if set; synthetic prompts default to [`DEFAULT_OUTPUT_TOKENS`].
     pub output_tokens: Option<Lengths>,
     /// Synthetic prompts as token ids or as text; `None` selects the better form for the API.
-    pub prompts: Option<Prompts>,
+    pub prompts: Option<PromptForm>,
     /// What synthetic prompts have in common (for prefix caching).
     pub prefix: Prefix,
     /// Synthetic conversations.
@@ -221,15 +221,6 @@ impl DatasetFile {
             salt: true,
         }
     }
-}
-
-/// Synthetic prompts as token ids or as text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Prompts {
-    /// Token ids: exact lengths without a tokenizer; completions only.
-    TokenIds,
-    /// Words, which the server tokenizes.
-    Text,
 }
 
 /// What synthetic prompts have in common.

@@ -98,8 +98,9 @@ pub(super) fn read_conversation(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Plan, Prompts, read_plan};
+    use super::super::{Plan, read_plan};
     use super::*;
+    use crate::workload::PromptForm;
     use crate::workload::dataset::Units;
 
     fn plan(source: &str) -> Plan {
@@ -165,7 +166,7 @@ mod tests {
         let conversation = plan.conversation.unwrap();
         assert_eq!(conversation.turns, 3);
         assert_eq!(conversation.pause, Duration::from_secs(2));
-        assert_eq!(plan.prompts, Some(Prompts::Text));
+        assert_eq!(plan.prompts, Some(PromptForm::Words));
     }
 
     #[test]

@@ -12,9 +12,8 @@ use super::read_framework::read_framework;
 use super::read_load::{read_lengths, read_loads};
 use super::read_server::read_server;
 use super::yaml;
-use super::{
-    Dataset, Endpoint, Expectations, Plan, Prompts, Sampling, Slo, is_safe_name, safe_name,
-};
+use super::{Dataset, Endpoint, Expectations, Plan, Sampling, Slo, is_safe_name, safe_name};
+use crate::workload::PromptForm;
 
 /// Maximum number of requests of a run.
 const MAX_REQUESTS: usize = 10_000_000;
@@ -89,7 +88,10 @@ fn read_prompts(fields: &mut Fields<'_, '_>, plan: &mut Plan) {
     fields.update("dataset", &mut plan.dataset, read_dataset);
     plan.input_tokens = fields.read("input_tokens", read_lengths);
     plan.output_tokens = fields.read("output_tokens", read_lengths);
-    let forms = [("token_ids", Prompts::TokenIds), ("text", Prompts::Text)];
+    let forms = [
+        ("token_ids", PromptForm::TokenIds),
+        ("text", PromptForm::Words),
+    ];
     plan.prompts = fields.read("prompts", one_of(&forms));
     fields.update("prefix", &mut plan.prefix, read_prefix);
     plan.conversation = fields.read("conversation", read_conversation);

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::base_ref::{BaseRef, DataFile};
-use crate::config::{Dataset, DatasetFile, Endpoint, LoadPoint, Plan, Prompts};
+use crate::config::{Dataset, DatasetFile, Endpoint, LoadPoint, Plan};
 use crate::event::{Events, InputEvent};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::files::{self, Opened};
+use crate::workload::PromptForm;
 use crate::workload::dataset::{
     self, Census, Choice, ChoiceError, DatasetError, Entry, Format, Sample, Selection, TimeUnit,
 };
@@ -73,7 +74,7 @@ fn usage(message: String) -> Failure {
 }
 
 fn check_synthetic(plan: &Plan) -> Result<(), Failure> {
-    if plan.endpoint == Endpoint::Chat && plan.prompts == Some(Prompts::TokenIds) {
+    if plan.endpoint == Endpoint::Chat && plan.prompts == Some(PromptForm::TokenIds) {
         let message =
             "`prompts: token_ids` does not work with `endpoint: chat`, which accepts only text";
         return Err(usage(message.to_owned()).hint("remove one of them"));

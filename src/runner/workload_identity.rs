@@ -1,7 +1,7 @@
 //! The workload of a run, and its description in the result.
 
 use crate::config::{
-    DEFAULT_INPUT_TOKENS, DEFAULT_OUTPUT_TOKENS, Dataset, Endpoint, LoadPoint, Plan, Prompts,
+    DEFAULT_INPUT_TOKENS, DEFAULT_OUTPUT_TOKENS, Dataset, Endpoint, LoadPoint, Plan,
 };
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -23,9 +23,9 @@ pub(crate) fn source(plan: &Plan) -> Result<Source, Failure> {
 }
 
 fn shape(plan: &Plan) -> Shape {
-    let form = match (plan.endpoint, plan.prompts) {
-        (Endpoint::Completions, None | Some(Prompts::TokenIds)) => PromptForm::TokenIds,
-        (Endpoint::Completions, Some(Prompts::Text)) | (Endpoint::Chat, _) => PromptForm::Words,
+    let form = match plan.endpoint {
+        Endpoint::Completions => plan.prompts.unwrap_or(PromptForm::TokenIds),
+        Endpoint::Chat => PromptForm::Words,
     };
     Shape {
         form,

@@ -250,44 +250,34 @@ impl Metrics {
     }
 }
 
-/// Writes values of one kind with the same labels.
-fn write_values(text: &mut String, kind: &str, labels: &str, values: &[(&str, &dyn Display)]) {
-    for (name, value) in values {
-        let _ = writeln!(text, "# TYPE {name} {kind}\n{name}{{{labels}}} {value}");
-    }
+fn write_value(text: &mut String, kind: &str, name: &str, labels: &str, value: &dyn Display) {
+    let _ = writeln!(text, "# TYPE {name} {kind}\n{name}{{{labels}}} {value}");
 }
 
 impl State {
     fn write_values(&self, labels: &str, text: &mut String) {
-        write_values(
-            text,
-            "gauge",
+        let mut gauge = |name, value: &dyn Display| write_value(text, "gauge", name, labels, value);
+        gauge("vllm:num_requests_running", &self.running);
+        gauge("vllm:num_requests_waiting", &self.waiting);
+        gauge("vllm:kv_cache_usage_perc", &self.cache_usage);
+        let mut counter = |name, labels: &str, value: u64| {
+            write_value(text, "counter", name, labels, &value);
+        };
+        counter("vllm:prompt_tokens_total", labels, self.prompt_tokens);
+        counter(
+            "vllm:generation_tokens_total",
             labels,
-            &[
-                ("vllm:num_requests_running", &self.running),
-                ("vllm:num_requests_waiting", &self.waiting),
-                ("vllm:kv_cache_usage_perc", &self.cache_usage),
-            ],
+            self.generation_tokens,
         );
-        write_values(
-            text,
-            "counter",
+        counter("vllm:num_preemptions_total", labels, 0);
+        counter(
+            "vllm:prefix_cache_queries_total",
             labels,
-            &[
-                ("vllm:prompt_tokens_total", &self.prompt_tokens),
-                ("vllm:generation_tokens_total", &self.generation_tokens),
-                ("vllm:num_preemptions_total", &0),
-                ("vllm:prefix_cache_queries_total", &self.prompt_tokens),
-                ("vllm:prefix_cache_hits_total", &0),
-            ],
+            self.prompt_tokens,
         );
+        counter("vllm:prefix_cache_hits_total", labels, 0);
         let finished = format!("{labels},finished_reason=\"length\"");
-        write_values(
-            text,
-            "counter",
-            &finished,
-            &[("vllm:request_success_total", &self.stopped)],
-        );
+        counter("vllm:request_success_total", &finished, self.stopped);
     }
 
     fn write_histograms(&self, labels: &str, text: &mut String) {
@@ -313,26 +303,16 @@ fn write_device(options: &Options, labels: &str, utilization: f64, text: &mut St
     let cache = format!(
         "{labels},block_size=\"16\",num_gpu_blocks=\"{blocks}\",kv_cache_size_tokens=\"{tokens}\",gpu_memory_utilization=\"0.9\""
     );
-    write_values(text, "gauge", &cache, &[("vllm:cache_config_info", &1)]);
-    let (used, total) = (options.memory_used(), options.gpu_memory);
+    write_value(text, "gauge", "vllm:cache_config_info", &cache, &1);
     let gpu = "gpu=\"0\",name=\"Simulated GPU 80GB\"";
+    let mut gauge = |name: &str, value: &dyn Display| {
+        let name = format!("perfgate_simulated_{name}");
+        write_value(text, "gauge", &name, gpu, value);
+    };
     if options.has_gpu {
-        write_values(
-            text,
-            "gauge",
-            gpu,
-            &[
-                ("perfgate_simulated_gpu_memory_used_bytes", &used),
-                ("perfgate_simulated_gpu_memory_total_bytes", &total),
-                ("perfgate_simulated_gpu_utilization_ratio", &utilization),
-            ],
-        );
+        gauge("gpu_memory_used_bytes", &options.memory_used());
+        gauge("gpu_memory_total_bytes", &options.gpu_memory);
+        gauge("gpu_utilization_ratio", &utilization);
     }
-    let engine_memory = options.engine_memory();
-    write_values(
-        text,
-        "gauge",
-        gpu,
-        &[("perfgate_simulated_engine_memory_bytes", &engine_memory)],
-    );
+    gauge("engine_memory_bytes", &options.engine_memory());
 }

@@ -6,10 +6,10 @@ use rand::RngExt as _;
 use rand_pcg::Pcg64Mcg;
 use serde::Deserialize;
 
-/// Whether drawn prompts are token ids (exact lengths without a tokenizer) or words.
+/// Form of drawn prompts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PromptForm {
-    /// Token ids, for `/v1/completions`.
+    /// Token ids: exact lengths without a tokenizer; for `/v1/completions` only.
     TokenIds,
     /// Words; about one token each, the server's `usage` has the exact number.
     Words,
