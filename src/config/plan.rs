@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::read_plan::MIN_INTERVAL;
 use super::{ExtraBody, Headers, ServerUrl, safe_name};
 use crate::workload::dataset::{Format, Selection, Turns, Units};
-use crate::workload::{Lengths, PromptForm};
+use crate::workload::{Conversation, Lengths, Prefix, PromptForm};
 
 /// What to measure. Every field is checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +34,7 @@ pub struct Plan {
     /// The load points.
     pub loads: Vec<LoadPoint>,
     /// Whether no load point is set, so that a trace is sent at its own times.
-    pub loads_are_usual: bool,
+    pub loads_are_default: bool,
     /// Prompt lengths in tokens, if set; synthetic prompts default to [`DEFAULT_INPUT_TOKENS`].
     pub input_tokens: Option<Lengths>,
     /// Output lengths in tokens, if set; synthetic prompts default to [`DEFAULT_OUTPUT_TOKENS`].
@@ -44,7 +44,7 @@ pub struct Plan {
     /// What synthetic prompts have in common (for prefix caching).
     pub prefix: Prefix,
     /// Synthetic conversations.
-    pub conversation: Option<ConversationPlan>,
+    pub conversation: Option<Conversation>,
     /// Longest measured time of one repeat; `None` ends with the last request.
     pub duration: Option<Duration>,
     /// Time in which the load grows to the requested level.
@@ -104,7 +104,7 @@ impl Plan {
             num_requests,
             warmup_requests: Self::default_warmup(&loads, num_requests),
             loads,
-            loads_are_usual: true,
+            loads_are_default: true,
             input_tokens: None,
             output_tokens: None,
             prompts: None,
@@ -221,33 +221,6 @@ impl DatasetFile {
             salt: true,
         }
     }
-}
-
-/// What synthetic prompts have in common.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Prefix {
-    /// Share of every prompt that is the same in all prompts of its group, 0 to 1.
-    pub share: f64,
-    /// Number of groups; each has its own prefix.
-    pub groups: usize,
-}
-
-impl Default for Prefix {
-    fn default() -> Self {
-        Self {
-            share: 0.0,
-            groups: 1,
-        }
-    }
-}
-
-/// Synthetic conversations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConversationPlan {
-    /// Turns of each, at least 1. Each is a request.
-    pub turns: usize,
-    /// Think time between an answer and the next turn.
-    pub pause: Duration,
 }
 
 /// One load point.

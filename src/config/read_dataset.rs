@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::fields::{Fields, boolean, duration, number, one_of, percentage, scalar, text};
 use super::node::{Node, Value};
 use super::problem::Collector;
-use super::{ConversationPlan, Dataset, DatasetFile, Prefix};
+use super::{Dataset, DatasetFile};
 use crate::workload::dataset::{Format, TimeUnit, Turns};
+use crate::workload::{Conversation, Prefix};
 
 /// Maximum number of turns; longer conversations exceed every model's context.
 const MAX_TURNS: usize = 1_000;
@@ -85,12 +86,12 @@ pub(super) fn read_conversation(
     node: &Node,
     what: &str,
     collector: &mut Collector,
-) -> Option<ConversationPlan> {
+) -> Option<Conversation> {
     let mut fields = Fields::of(node, what, collector)?;
     let turns = fields.require("turns", "3", number(1..=MAX_TURNS));
     let pause = fields.read("pause", duration);
     fields.finish();
-    Some(ConversationPlan {
+    Some(Conversation {
         turns: turns?,
         pause: pause.unwrap_or(Duration::ZERO),
     })

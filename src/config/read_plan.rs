@@ -74,7 +74,7 @@ fn read_requests(fields: &mut Fields<'_, '_>, plan: &mut Plan) {
         &mut plan.num_requests,
         number(1..=MAX_REQUESTS),
     );
-    (plan.loads, plan.loads_are_usual) = read_loads(fields);
+    (plan.loads, plan.loads_are_default) = read_loads(fields);
     plan.warmup_requests = fields
         .read("warmup_requests", number(0..=MAX_REQUESTS))
         .unwrap_or_else(|| Plan::default_warmup(&plan.loads, plan.num_requests));
@@ -97,7 +97,7 @@ fn read_prompts(fields: &mut Fields<'_, '_>, plan: &mut Plan) {
     plan.conversation = fields.read("conversation", read_conversation);
     if let (Dataset::File(file), Some(node)) = (&plan.dataset, fields.take("dataset"))
         && file.speedup.is_some()
-        && !plan.loads_are_usual
+        && !plan.loads_are_default
     {
         fields.collector.contradiction(
             node,

@@ -176,7 +176,7 @@ fn read_entries(
     let mut reader = opened.reader();
     let (format, begin) = match file.format {
         Some(format) => (format, Vec::new()),
-        None => dataset::recognise(&mut reader)?,
+        None => dataset::detect_format(&mut reader)?,
     };
     let census = dataset::read(format, file.units, begin.as_slice().chain(reader), each)?;
     Ok((format, census))
@@ -184,7 +184,7 @@ fn read_entries(
 
 /// The load point of a trace, and the warm-up derived from it.
 fn take_load(file: &DatasetFile, plan: &mut Plan, selected: &Selected) -> Result<(), Failure> {
-    if !plan.loads_are_usual {
+    if !plan.loads_are_default {
         if file.speedup.is_some() {
             let message =
                 "`speedup` has no effect with a given load: it scales a trace's own arrival times";
@@ -275,7 +275,7 @@ fn no_such_file(path: &Path) -> Failure {
 
 fn dataset_failure(path: &Path, error: &DatasetError) -> Failure {
     let said = match error {
-        DatasetError::Line { .. } | DatasetError::Entry { .. } | DatasetError::Json(_) => {
+        DatasetError::Entry { .. } | DatasetError::Json(_) => {
             format!("`{}`, {error}", path.display())
         }
         DatasetError::Read(_) | DatasetError::Empty | DatasetError::Unknown(_) => {
@@ -285,7 +285,6 @@ fn dataset_failure(path: &Path, error: &DatasetError) -> Failure {
     let failure = usage(said);
     match error {
         DatasetError::Unknown(_)
-        | DatasetError::Line { .. }
         | DatasetError::Entry { .. }
         | DatasetError::Json(_)
         | DatasetError::Empty => failure.hint(SUPPORTED_FORMATS),

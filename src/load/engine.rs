@@ -27,9 +27,9 @@ use super::engine_io::{EngineInput, LoadResult};
 use super::exchange::{Exchange, Progress};
 use super::instant::{Clock, Nanoseconds, of_duration, seconds};
 use super::own_load::OwnLoad;
-use super::precedence::Precedence;
 use super::prepared::Prepared;
 use super::schedule::{Schedule, Step};
+use super::thread_priority::ThreadPriority;
 use super::watch::Watch;
 use crate::measure::{ClientLoad, RequestOutcome, RequestTrace, Stop};
 
@@ -89,7 +89,7 @@ pub(super) struct Engine {
     empty: Vec<usize>,
     buffers: ReadBuffers,
     own_load: OwnLoad,
-    precedence: Precedence,
+    priority: ThreadPriority,
     watch: Watch,
     /// Why the measurement ends early.
     stop: Option<Stop>,
@@ -132,7 +132,7 @@ impl Engine {
             empty: Vec::new(),
             buffers: ReadBuffers::new(READ),
             own_load: OwnLoad::start(),
-            precedence: Precedence::take(),
+            priority: ThreadPriority::take(),
             watch,
             stop: None,
             round_trip: Nanoseconds::MAX,
@@ -166,8 +166,8 @@ impl Engine {
             if now >= next_look {
                 self.check_cancelled()?;
                 self.give_up_late(now);
-                self.precedence.review();
-                let stop = self.watch.look(&self.own_load, &self.traces);
+                self.priority.review();
+                let stop = self.watch.check_client(&self.own_load, &self.traces);
                 let stop = stop.or_else(|| self.watch.unasked(self.unasked));
                 self.stop = self.stop.take().or(stop);
                 next_look = now + of_duration(TICK);
@@ -194,7 +194,7 @@ impl Engine {
         }
         let client = ClientLoad {
             unasked: self.unasked,
-            real_time: self.precedence.was_real_time(),
+            real_time: self.priority.was_real_time(),
             ..self.own_load.so_far()
         };
         let result = LoadResult {

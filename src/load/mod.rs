@@ -11,7 +11,7 @@
 //! One thread sends and reads everything, without async and without a lock, so that its own cost per chunk is known
 //! ([`ceiling()`] measures it). `response` removes HTTP's framing, `sse` splits events, `chunk` finds the generated text in one.
 //! A chunk's time is when the kernel received it, not when it was read. `own_load` measures what the thread needs,
-//! `precedence` gets it a CPU, and `watch` ends a measurement early that cannot count any more. This module does not
+//! `thread_priority` gets it a CPU, and `watch` ends a measurement early that cannot count any more. This module does not
 //! judge: a failed request is an outcome in its trace, and [`crate::measure`] turns traces into metrics.
 
 mod answer;
@@ -27,12 +27,12 @@ mod engine_io;
 mod exchange;
 mod instant;
 mod own_load;
-mod precedence;
 mod prepared;
 pub mod response;
 mod schedule;
 mod socket;
 pub mod sse;
+mod thread_priority;
 mod watch;
 
 use std::io;

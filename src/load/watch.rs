@@ -80,7 +80,7 @@ impl Watch {
     }
 
     /// Checks from time to time whether the load generator is delayed.
-    pub(super) fn look(&mut self, own: &OwnLoad, traces: &[RequestTrace]) -> Option<Stop> {
+    pub(super) fn check_client(&mut self, own: &OwnLoad, traces: &[RequestTrace]) -> Option<Stop> {
         let now = own.elapsed();
         if !self.conditions.needs_cpu || now - self.since < WINDOW {
             return None;

@@ -73,7 +73,7 @@ pub fn is_stable(windows: &[Window], within: f64) -> bool {
 }
 
 /// Why a server is not stable after these windows; `None` if it is.
-pub fn restless(windows: &[Window], within: f64) -> Option<String> {
+pub fn why_unstable(windows: &[Window], within: f64) -> Option<String> {
     if is_stable(windows, within) {
         return None;
     }
@@ -129,7 +129,7 @@ mod tests {
         let dead = Window::of(&[], 1.0);
         assert!(!is_stable(&[dead; 3], 10.0));
         assert_eq!(
-            restless(&[dead; 10], 0.05).unwrap(),
+            why_unstable(&[dead; 10], 0.05).unwrap(),
             "the server did not become stable in 10 warm-ups: over the last 3 requests were not answered; the limit is 5.0 %"
         );
         assert_eq!(described(&[dead], 0.05)["windows"][0]["ttft"], Value::Null);
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn the_figure_with_the_largest_difference_is_reported() {
         assert_eq!(
-            restless(&windows(&[0.1, 0.2, 0.3]), 0.05).unwrap(),
+            why_unstable(&windows(&[0.1, 0.2, 0.3]), 0.05).unwrap(),
             "the server did not become stable in 3 warm-ups: over the last 3 TTFT still differed by 50.0 %; the limit is 5.0 %"
         );
     }

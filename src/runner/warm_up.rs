@@ -47,7 +47,7 @@ impl Measurement<'_> {
         }
         Ok(WarmedUp {
             seen: Some(stability::described(&windows, within)),
-            void: stability::restless(&windows, within),
+            void: stability::why_unstable(&windows, within),
         })
     }
 

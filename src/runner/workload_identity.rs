@@ -7,7 +7,7 @@ use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::load::RequestTemplate;
 use crate::record::format::{Load, Workload};
-use crate::workload::{Conversation, PromptForm, Shape, Source};
+use crate::workload::{PromptForm, Shape, Source};
 
 /// The source of a plan's requests.
 pub(crate) fn source(plan: &Plan) -> Result<Source, Failure> {
@@ -33,13 +33,9 @@ fn shape(plan: &Plan) -> Shape {
         warmup_requests: plan.warmup_requests,
         input_tokens: plan.input_tokens.unwrap_or(DEFAULT_INPUT_TOKENS),
         output_tokens: plan.output_tokens.unwrap_or(DEFAULT_OUTPUT_TOKENS),
-        prefix_share: plan.prefix.share,
-        prefix_groups: plan.prefix.groups,
-        conversation: plan.conversation.map(|conversation| Conversation {
-            turns: conversation.turns,
-            pause: conversation.pause,
-            messages: plan.endpoint == Endpoint::Chat,
-        }),
+        prefix: plan.prefix,
+        conversation: plan.conversation,
+        is_chat: plan.endpoint == Endpoint::Chat,
         seed: plan.seed,
     }
 }

@@ -64,6 +64,12 @@ struct Histogram {
     count: u64,
 }
 
+impl Default for Histogram {
+    fn default() -> Self {
+        Self::new(&BOUNDS)
+    }
+}
+
 impl Histogram {
     fn new(bounds: &'static [f64]) -> Self {
         Self {
@@ -101,7 +107,7 @@ impl Histogram {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     running: usize,
     waiting: usize,
@@ -110,7 +116,8 @@ struct State {
     generation_tokens: u64,
     stopped: u64,
     busy: f64,
-    scraped: (Instant, f64),
+    /// Time and busy time of the previous scrape.
+    scraped: Option<(Instant, f64)>,
     ttft: Histogram,
     itl: Histogram,
     e2e: Histogram,
@@ -125,32 +132,19 @@ struct State {
 #[derive(Debug)]
 pub(super) struct Metrics {
     options: Options,
+    began: Instant,
     state: Mutex<State>,
 }
 
 impl Metrics {
     pub(super) fn new(options: &Options) -> Self {
-        let histogram = || Histogram::new(&BOUNDS);
         let state = State {
-            running: 0,
-            waiting: 0,
-            cache_usage: 0.0,
-            prompt_tokens: 0,
-            generation_tokens: 0,
-            stopped: 0,
-            busy: 0.0,
-            scraped: (Instant::now(), 0.0),
-            ttft: histogram(),
-            itl: histogram(),
-            e2e: histogram(),
-            queue: histogram(),
-            prefill: histogram(),
-            decode: histogram(),
             lateness: Histogram::new(&LATENESS_BOUNDS),
-            kept: Vec::new(),
+            ..State::default()
         };
         Self {
             options: options.clone(),
+            began: Instant::now(),
             state: Mutex::new(state),
         }
     }
@@ -226,14 +220,14 @@ impl Metrics {
     pub(super) fn text(&self) -> String {
         let mut state = self.state();
         let now = Instant::now();
-        let (since, busy) = state.scraped;
+        let (since, busy) = state.scraped.unwrap_or((self.began, 0.0));
         let elapsed = now.saturating_duration_since(since).as_secs_f64();
         let utilization = if elapsed > 0.0 {
             ((state.busy - busy) / elapsed).clamp(0.0, 1.0)
         } else {
             0.0
         };
-        state.scraped = (now, state.busy);
+        state.scraped = Some((now, state.busy));
 
         let model = self
             .options
