@@ -80,16 +80,10 @@ pub const ARCHIVE: Limit = Limit::new("an artifact", 64 * MIB);
 pub const ARTIFACT: Limit = Limit::new("a comparison in an artifact", 4 * MIB);
 
 /// Servers accept headers of 8 to 64 KiB; for larger ones they return an error or close the connection.
-pub const HEADERS: Limit = Limit {
-    of: "all extra headers",
-    bytes: 16 * KIB,
-};
+pub const HEADERS: Limit = Limit::new("all extra headers", 16 * KIB);
 
 /// Every request and every result contains it. A JSON Schema for answers is below 20 KiB.
-pub const EXTRA_BODY: Limit = Limit {
-    of: "an extra request body",
-    bytes: 64 * KIB,
-};
+pub const EXTRA_BODY: Limit = Limit::new("an extra request body", 64 * KIB);
 
 /// Bytes of one string in a JSON file: sixteen times the longest analysis.
 pub const STRING: usize = 1 << 20;

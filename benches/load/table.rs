@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use perfgate::config::{Endpoint, ExtraBody, LoadPoint, Sampling};
-use perfgate::load::{Client, Drive, Driven, Patience, RequestTemplate};
+use perfgate::load::{Client, LoadResult, LoadTest, RequestTemplate, StopConditions};
 use perfgate::measure::RequestOutcome;
 use perfgate::workload::{Prompt, Request};
 use rustix::time::{ClockId, clock_gettime};
@@ -51,7 +51,7 @@ pub(crate) fn resident_mb() -> f64 {
 }
 
 /// Requests whose prompt is their number, by which the server names them in its record.
-pub(crate) fn drive(server: &Server, requests: usize, tokens: u32, load: LoadPoint) -> Driven {
+pub(crate) fn drive(server: &Server, requests: usize, tokens: u32, load: LoadPoint) -> LoadResult {
     let template = RequestTemplate {
         endpoint: Endpoint::Completions,
         model: "m".to_owned(),
@@ -63,7 +63,7 @@ pub(crate) fn drive(server: &Server, requests: usize, tokens: u32, load: LoadPoi
         .build()
         .expect("a runtime");
     runtime.block_on(async {
-        let drive = Drive {
+        let drive = LoadTest {
             client: Client::find(&format!("{}/v1/completions", server.url()), None)
                 .await
                 .expect("an address"),
@@ -82,7 +82,7 @@ pub(crate) fn drive(server: &Server, requests: usize, tokens: u32, load: LoadPoi
             timeout: Duration::from_mins(2),
             duration: None,
             seed: 1,
-            patience: Patience::default(),
+            stop_conditions: StopConditions::default(),
         };
         drive
             .run(Arc::new(AtomicUsize::new(0)), &CancellationToken::new())

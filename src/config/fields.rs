@@ -1,4 +1,6 @@
 //! Reads a map: each key once, with problems for unknown and repeated keys and for values of a wrong type.
+//!
+//! A reader takes a value, its name in messages, and the collector of problems. It returns `None` after a problem.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -13,35 +15,30 @@ use crate::metric::nearest;
 
 /// The entries of a map, and the names that have been read.
 #[derive(Debug)]
-pub(super) struct Fields<'a> {
+pub(super) struct Fields<'a, 'c> {
     place: String,
     node: &'a Node,
     entries: &'a [(Key, Node)],
     known: Vec<&'static str>,
+    /// Where problems go.
+    pub(super) collector: &'c mut Collector,
 }
 
-impl<'a> Fields<'a> {
+impl<'a, 'c> Fields<'a, 'c> {
     /// The map at `node`. `place` is its name in messages: `server.docker`, or empty for the whole file.
-    pub(super) fn of(node: &'a Node, place: &str, collector: &mut Collector<'_>) -> Option<Self> {
-        let Value::Mapping(entries) = &node.value else {
-            let what = if place.is_empty() {
-                "the file".to_owned()
-            } else {
-                format!("`{place}`")
-            };
-            collector.push(
-                Code::InvalidValue,
-                node.span.clone(),
-                format!("{what} must be a map of keys and values"),
-            );
-            return None;
+    pub(super) fn of(node: &'a Node, place: &str, collector: &'c mut Collector) -> Option<Self> {
+        let what = if place.is_empty() {
+            "the file".to_owned()
+        } else {
+            format!("`{place}`")
         };
-        report_duplicates(entries, collector);
+        let message = format!("{what} must be a map of keys and values");
         Some(Self {
             place: place.to_owned(),
             node,
-            entries,
+            entries: entries(node, message, None, collector)?,
             known: Vec::new(),
+            collector,
         })
     }
 
@@ -52,33 +49,46 @@ impl<'a> Fields<'a> {
         (!node.is_null()).then_some(node)
     }
 
-    /// The value of `name`; adds a problem if it is missing.
-    pub(super) fn require(
+    /// Reads the value of `name`, if it is set.
+    pub(super) fn read<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&'a Node, &str, &mut Collector) -> Option<T>,
+    ) -> Option<T> {
+        let node = self.take(name)?;
+        read(node, &self.path(name), self.collector)
+    }
+
+    /// Replaces the default in `target` by the value of `name`, if it is set.
+    pub(super) fn update<T>(
+        &mut self,
+        name: &'static str,
+        target: &mut T,
+        read: impl FnOnce(&'a Node, &str, &mut Collector) -> Option<T>,
+    ) {
+        if let Some(value) = self.read(name, read) {
+            *target = value;
+        }
+    }
+
+    /// Reads the value of `name`; adds a problem if it is missing.
+    pub(super) fn require<T>(
         &mut self,
         name: &'static str,
         example: &str,
-        collector: &mut Collector<'_>,
-    ) -> Option<&'a Node> {
-        let found = self.take(name);
-        if found.is_none() {
+        read: impl FnOnce(&'a Node, &str, &mut Collector) -> Option<T>,
+    ) -> Option<T> {
+        if self.take(name).is_none() {
             let message = format!("`{}` is missing", self.path(name));
-            collector.push_with_hint(
-                Code::MissingKey,
-                self.node.span.clone(),
-                message,
-                format!("add `{name}: {example}`"),
-            );
+            let hint = format!("add `{name}: {example}`");
+            self.collector
+                .push_with_hint(Code::MissingKey, &self.node.span, message, hint);
         }
-        found
-    }
-
-    /// Where the map begins, for problems that concern the whole map.
-    pub(super) fn span(&self) -> std::ops::Range<usize> {
-        self.node.span.clone()
+        self.read(name, read)
     }
 
     /// Full name of a key.
-    pub(super) fn path(&self, name: &str) -> String {
+    fn path(&self, name: &str) -> String {
         if self.place.is_empty() {
             name.to_owned()
         } else {
@@ -87,7 +97,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Adds a problem for every unknown key.
-    pub(super) fn finish(self, collector: &mut Collector<'_>) {
+    pub(super) fn finish(self) {
         for (key, _) in self.entries {
             if self.known.contains(&key.name.as_str()) {
                 continue;
@@ -96,121 +106,123 @@ impl<'a> Fields<'a> {
             match nearest(&key.name, self.known.iter().copied()) {
                 Some(known) => {
                     let hint = format!("the nearest known key is `{known}`");
-                    collector.push_with_hint(Code::UnknownKey, key.span.clone(), message, hint);
+                    self.collector
+                        .push_with_hint(Code::UnknownKey, &key.span, message, hint);
                 }
-                None => collector.push(Code::UnknownKey, key.span.clone(), message),
+                None => self.collector.push(Code::UnknownKey, &key.span, message),
             }
         }
     }
 }
 
-pub(super) fn report_duplicates(entries: &[(Key, Node)], collector: &mut Collector<'_>) {
+/// The entries of a map, with a problem for every repeated key. `message` and `hint` are for a value that is not a map.
+pub(super) fn entries<'a>(
+    node: &'a Node,
+    message: impl Into<String>,
+    hint: Option<&str>,
+    collector: &mut Collector,
+) -> Option<&'a [(Key, Node)]> {
+    let Value::Mapping(entries) = &node.value else {
+        return match hint {
+            Some(hint) => collector.invalid_with_hint(node, message, hint),
+            None => collector.invalid(node, message),
+        };
+    };
+    report_duplicates(entries, collector);
+    Some(entries)
+}
+
+pub(super) fn report_duplicates(entries: &[(Key, Node)], collector: &mut Collector) {
     let mut seen = HashSet::new();
     for (key, _) in entries {
         if !seen.insert(key.name.as_str()) {
             let message = format!("`{}` is given twice", key.name);
-            collector.push_with_hint(
-                Code::DuplicateKey,
-                key.span.clone(),
-                message,
-                "keep one of them",
-            );
+            collector.push_with_hint(Code::DuplicateKey, &key.span, message, "keep one of them");
         }
     }
 }
 
-fn invalid<T>(node: &Node, message: String, collector: &mut Collector<'_>) -> Option<T> {
-    collector.push(Code::InvalidValue, node.span.clone(), message);
-    None
-}
-
 /// The text of a scalar.
-pub(super) fn scalar<'a>(
-    node: &'a Node,
-    what: &str,
-    collector: &mut Collector<'_>,
-) -> Option<&'a str> {
-    match &node.value {
-        Value::Scalar { text, .. } => Some(text),
-        Value::Sequence(_) => invalid(
-            node,
-            format!("`{what}` must be one value, not a list"),
-            collector,
-        ),
-        Value::Mapping(_) => invalid(
-            node,
-            format!("`{what}` must be one value, not a map"),
-            collector,
-        ),
-    }
+pub(super) fn scalar<'a>(node: &'a Node, what: &str, collector: &mut Collector) -> Option<&'a str> {
+    let found = match &node.value {
+        Value::Scalar { text, .. } => return Some(text),
+        Value::Sequence(_) => "list",
+        Value::Mapping(_) => "map",
+    };
+    collector.invalid(node, format!("`{what}` must be one value, not a {found}"))
 }
 
 /// A non-empty text.
-pub(super) fn text(node: &Node, what: &str, collector: &mut Collector<'_>) -> Option<String> {
+pub(super) fn text(node: &Node, what: &str, collector: &mut Collector) -> Option<String> {
     let text = scalar(node, what, collector)?;
     if text.trim().is_empty() {
-        return invalid(node, format!("`{what}` is empty"), collector);
+        return collector.invalid(node, format!("`{what}` is empty"));
     }
     Some(text.to_owned())
 }
 
 /// `true` or `false`.
-pub(super) fn boolean(node: &Node, what: &str, collector: &mut Collector<'_>) -> Option<bool> {
+pub(super) fn boolean(node: &Node, what: &str, collector: &mut Collector) -> Option<bool> {
     let written = scalar(node, what, collector)?;
     node.truth().or_else(|| {
         let message = format!("`{what}` must be `true` or `false`, not `{written}`");
-        invalid(node, message, collector)
+        collector.invalid(node, message)
     })
+}
+
+/// The value that belongs to one of the names, which are at least two.
+pub(super) fn one_of<T: Copy>(
+    named: &[(&str, T)],
+) -> impl Fn(&Node, &str, &mut Collector) -> Option<T> {
+    move |node, what, collector| {
+        let written = scalar(node, what, collector)?;
+        let found = named.iter().find(|(name, _)| *name == written);
+        if let Some((_, value)) = found {
+            return Some(*value);
+        }
+        let names: Vec<String> = named.iter().map(|(name, _)| format!("`{name}`")).collect();
+        let (last, first) = names.split_last()?;
+        let first = first.join(", ");
+        collector.invalid(
+            node,
+            format!("`{what}` must be {first} or {last}, not `{written}`"),
+        )
+    }
 }
 
 /// A number within `range`. YAML's `.nan` and `.inf` are refused.
 pub(super) fn number<T>(
-    node: &Node,
-    what: &str,
-    range: &RangeInclusive<T>,
-    collector: &mut Collector<'_>,
-) -> Option<T>
+    range: RangeInclusive<T>,
+) -> impl Fn(&Node, &str, &mut Collector) -> Option<T>
 where
     T: FromStr + PartialOrd + Display,
 {
-    let written = scalar(node, what, collector)?;
-    if let Value::Scalar { quoted: true, .. } = node.value {
-        collector.push_with_hint(
-            Code::InvalidValue,
-            node.span.clone(),
-            format!("`{what}` must be a number, not a text"),
-            "remove the quotes",
-        );
-        return None;
-    }
-    // YAML 1.1 allows grouped digits; `parse` alone would also accept `inf` and `nan`.
-    let digits = written.replace('_', "");
-    let looks_numeric = digits
-        .starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'))
-        && !digits.starts_with(".n")
-        && !digits.starts_with(".i");
-    match digits.parse::<T>() {
-        Ok(value) if looks_numeric && range.contains(&value) => Some(value),
-        Ok(_) if looks_numeric => {
-            let message = format!(
+    move |node, what, collector| {
+        let written = scalar(node, what, collector)?;
+        if let Value::Scalar { quoted: true, .. } = node.value {
+            let message = format!("`{what}` must be a number, not a text");
+            return collector.invalid_with_hint(node, message, "remove the quotes");
+        }
+        // YAML 1.1 allows grouped digits; `parse` alone would also accept `inf` and `nan`.
+        let digits = written.replace('_', "");
+        let looks_numeric = digits
+            .starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'))
+            && !digits.starts_with(".n")
+            && !digits.starts_with(".i");
+        let message = match digits.parse::<T>() {
+            Ok(value) if looks_numeric && range.contains(&value) => return Some(value),
+            Ok(_) if looks_numeric => format!(
                 "`{what}` is {written}; it must be between {} and {}",
                 range.start(),
                 range.end()
-            );
-            invalid(node, message, collector)
-        }
-        Ok(_) | Err(_) => {
-            let kind = if std::any::type_name::<T>().starts_with('f') {
-                "a finite number"
-            } else {
-                "a whole number"
-            };
-            invalid(
-                node,
-                format!("`{what}` must be {kind}, not `{written}`"),
-                collector,
-            )
-        }
+            ),
+            Ok(_) | Err(_) => {
+                let is_float = std::any::type_name::<T>().starts_with('f');
+                let kind = if is_float { "finite" } else { "whole" };
+                format!("`{what}` must be a {kind} number, not `{written}`")
+            }
+        };
+        collector.invalid(node, message)
     }
 }
 
@@ -218,77 +230,63 @@ fn with_unit<T>(
     node: &Node,
     what: &str,
     parse: impl Fn(&str) -> Result<T, UnitError>,
-    collector: &mut Collector<'_>,
+    collector: &mut Collector,
 ) -> Option<T> {
     match parse(scalar(node, what, collector)?) {
         Ok(value) => Some(value),
-        Err(error) => {
-            let message = format!("`{what}`: {}", error.message);
-            collector.push_with_hint(Code::InvalidValue, node.span.clone(), message, error.hint);
-            None
+        Err(UnitError { message, hint }) => {
+            collector.invalid_with_hint(node, format!("`{what}`: {message}"), hint)
         }
     }
 }
 
 /// A duration above zero.
-pub(super) fn duration(node: &Node, what: &str, collector: &mut Collector<'_>) -> Option<Duration> {
+pub(super) fn duration(node: &Node, what: &str, collector: &mut Collector) -> Option<Duration> {
     let duration = with_unit(node, what, unit::duration, collector)?;
     if duration.is_zero() {
-        return invalid(node, format!("`{what}` must be above zero"), collector);
+        return collector.invalid(node, format!("`{what}` must be above zero"));
     }
     Some(duration)
 }
 
 /// A size in bytes above zero.
-pub(super) fn bytes(node: &Node, what: &str, collector: &mut Collector<'_>) -> Option<u64> {
+pub(super) fn bytes(node: &Node, what: &str, collector: &mut Collector) -> Option<u64> {
     let bytes = with_unit(node, what, unit::bytes, collector)?;
     if bytes == 0 {
-        return invalid(node, format!("`{what}` must be above zero"), collector);
+        return collector.invalid(node, format!("`{what}` must be above zero"));
     }
     Some(bytes)
 }
 
 /// A percentage as a ratio within `range`.
 pub(super) fn percentage(
-    node: &Node,
-    what: &str,
-    range: &RangeInclusive<f64>,
-    collector: &mut Collector<'_>,
-) -> Option<f64> {
-    let ratio = with_unit(node, what, unit::percentage, collector)?;
-    if range.contains(&ratio) {
-        return Some(ratio);
+    range: RangeInclusive<f64>,
+) -> impl Fn(&Node, &str, &mut Collector) -> Option<f64> {
+    move |node, what, collector| {
+        let ratio = with_unit(node, what, unit::percentage, collector)?;
+        if range.contains(&ratio) {
+            return Some(ratio);
+        }
+        let (low, high) = (range.start() * 100.0, range.end() * 100.0);
+        let written = scalar(node, what, collector)?;
+        collector.invalid(
+            node,
+            format!("`{what}` is {written}; it must be between {low}% and {high}%"),
+        )
     }
-    let (low, high) = (range.start() * 100.0, range.end() * 100.0);
-    let written = scalar(node, what, collector)?;
-    invalid(
-        node,
-        format!("`{what}` is {written}; it must be between {low}% and {high}%"),
-        collector,
-    )
 }
 
 /// A list of texts.
-pub(super) fn texts(node: &Node, what: &str, collector: &mut Collector<'_>) -> Option<Vec<String>> {
-    match &node.value {
-        Value::Sequence(items) => items
-            .iter()
-            .map(|item| {
-                if item.is_null() {
-                    return invalid(item, format!("`{what}` has an empty entry"), collector);
-                }
-                scalar(item, what, collector).map(str::to_owned)
-            })
-            .collect(),
-        Value::Scalar { .. } | Value::Mapping(_) => {
-            let message = format!("`{what}` must be a list");
-            collector.push_with_hint(
-                Code::InvalidValue,
-                node.span.clone(),
-                message,
-                "write `[first, second]`",
-            );
-            None
+pub(super) fn texts(node: &Node, what: &str, collector: &mut Collector) -> Option<Vec<String>> {
+    let Value::Sequence(items) = &node.value else {
+        let message = format!("`{what}` must be a list");
+        return collector.invalid_with_hint(node, message, "write `[first, second]`");
+    };
+    let read = items.iter().map(|item| {
+        if item.is_null() {
+            return collector.invalid(item, format!("`{what}` has an empty entry"));
         }
-    }
+        scalar(item, what, collector).map(str::to_owned)
+    });
+    read.collect()
 }

@@ -169,7 +169,7 @@ impl Headers {
     }
 
     /// Overrides headers with others of the same name and adds the rest.
-    pub fn lay(&mut self, over: Self) {
+    pub fn override_with(&mut self, over: Self) {
         self.by_name.extend(over.by_name);
     }
 
@@ -364,7 +364,7 @@ mod tests {
             Headers::of_lines(&lines).unwrap()
         };
         let mut headers = lines(&["A: 1", "B: 2"]);
-        headers.lay(lines(&["b: 3", "C: 4"]));
+        headers.override_with(lines(&["b: 3", "C: 4"]));
         let sent: Vec<(&str, &str)> = headers.sent().collect();
         assert_eq!(sent, [("A", "1"), ("b", "3"), ("C", "4")]);
     }

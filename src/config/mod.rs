@@ -32,8 +32,8 @@ pub use headers::{Headers, WrongHeader};
 pub use plan::*;
 pub use problem::{Code, ConfigProblem, Problems};
 pub use question::{CombinedPlan, combine};
-pub use read_plan::{PLAN_KEYS, read_plan};
-pub use read_policy::{POLICY_KEYS, read_policy};
+pub use read_plan::read_plan;
+pub use read_policy::read_policy;
 pub use read_server::SIMULATOR_OPTIONS;
 
 /// A duration from the command line, `250ms`.

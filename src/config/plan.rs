@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ExtraBody, Headers, ServerUrl};
-use crate::workload::Lengths;
+use super::read_plan::MIN_INTERVAL;
+use super::{ExtraBody, Headers, ServerUrl, safe_name};
 use crate::workload::dataset::{Format, Selection, Turns, Units};
+use crate::workload::{Conversation, Lengths, Prefix, PromptForm};
 
 /// What to measure. Every field is checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,17 +34,17 @@ pub struct Plan {
     /// The load points.
     pub loads: Vec<LoadPoint>,
     /// Whether no load point is set, so that a trace is sent at its own times.
-    pub loads_are_usual: bool,
+    pub loads_are_default: bool,
     /// Prompt lengths in tokens, if set; synthetic prompts default to [`DEFAULT_INPUT_TOKENS`].
     pub input_tokens: Option<Lengths>,
     /// Output lengths in tokens, if set; synthetic prompts default to [`DEFAULT_OUTPUT_TOKENS`].
     pub output_tokens: Option<Lengths>,
     /// Synthetic prompts as token ids or as text; `None` selects the better form for the API.
-    pub prompts: Option<Prompts>,
+    pub prompts: Option<PromptForm>,
     /// What synthetic prompts have in common (for prefix caching).
     pub prefix: Prefix,
     /// Synthetic conversations.
-    pub conversation: Option<ConversationPlan>,
+    pub conversation: Option<Conversation>,
     /// Longest measured time of one repeat; `None` ends with the last request.
     pub duration: Option<Duration>,
     /// Time in which the load grows to the requested level.
@@ -87,6 +88,47 @@ pub const DEFAULT_INPUT_TOKENS: Lengths = Lengths::Constant(512);
 pub const DEFAULT_OUTPUT_TOKENS: Lengths = Lengths::Constant(128);
 
 impl Plan {
+    /// The model, with defaults for the rest.
+    pub(super) fn of(model: &str) -> Self {
+        let num_requests = 200;
+        let loads = vec![LoadPoint::Concurrency(16)];
+        Self {
+            name: safe_name(model.rsplit('/').next().unwrap_or(model)),
+            model: model.to_owned(),
+            served_model_name: model.to_owned(),
+            server: None,
+            base: None,
+            fresh: Fresh::default(),
+            endpoint: Endpoint::default(),
+            dataset: Dataset::default(),
+            num_requests,
+            warmup_requests: Self::default_warmup(&loads, num_requests),
+            loads,
+            loads_are_default: true,
+            input_tokens: None,
+            output_tokens: None,
+            prompts: None,
+            prefix: Prefix::default(),
+            conversation: None,
+            duration: None,
+            ramp_up: Duration::ZERO,
+            warmup_until_stable: None,
+            repeat: 3,
+            seed: 42,
+            timeout: Duration::from_mins(10),
+            max_error_rate: 0.01,
+            sampling: Sampling::default(),
+            headers: Headers::default(),
+            extra_body: ExtraBody::new(),
+            telemetry_interval: Duration::from_secs(1),
+            server_is_here: None,
+            gpu_interval: MIN_INTERVAL,
+            slo: Slo::default(),
+            expectations: Expectations::default(),
+            engine_args: Vec::new(),
+        }
+    }
+
     /// Twice the number of streams, so that every slot has answered once before the measurement; at most as many requests
     /// as are measured.
     pub fn default_warmup(loads: &[LoadPoint], num_requests: usize) -> usize {
@@ -179,42 +221,6 @@ impl DatasetFile {
             salt: true,
         }
     }
-}
-
-/// Synthetic prompts as token ids or as text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Prompts {
-    /// Token ids: exact lengths without a tokenizer; completions only.
-    TokenIds,
-    /// Words, which the server tokenizes.
-    Text,
-}
-
-/// What synthetic prompts have in common.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Prefix {
-    /// Share of every prompt that is the same in all prompts of its group, 0 to 1.
-    pub share: f64,
-    /// Number of groups; each has its own prefix.
-    pub groups: usize,
-}
-
-impl Default for Prefix {
-    fn default() -> Self {
-        Self {
-            share: 0.0,
-            groups: 1,
-        }
-    }
-}
-
-/// Synthetic conversations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConversationPlan {
-    /// Turns of each, at least 1. Each is a request.
-    pub turns: usize,
-    /// Think time between an answer and the next turn.
-    pub pause: Duration,
 }
 
 /// One load point.

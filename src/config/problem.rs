@@ -6,6 +6,7 @@ use std::ops::Range;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use super::node::Node;
 pub use crate::code::Code;
 use crate::policy::rule::Place;
 
@@ -79,37 +80,38 @@ impl fmt::Display for Problems {
 
 /// Gathers problems while a file is read.
 #[derive(Debug)]
-pub(super) struct Collector<'a> {
-    file: &'a str,
-    source: &'a str,
-    /// Where the lines begin; computed at first use.
+pub(super) struct Collector {
+    file: String,
+    source: String,
+    /// Where the lines begin.
     lines: Vec<usize>,
     problems: Vec<ConfigProblem>,
     secrets: Vec<Range<usize>>,
 }
 
-impl<'a> Collector<'a> {
+impl Collector {
     /// `file` is the name in messages.
-    pub(super) fn new(file: &'a str, source: &'a str) -> Self {
+    pub(super) fn new(file: &str, source: &str) -> Self {
+        let after = source.match_indices('\n').map(|(at, _)| at + 1);
         Self {
-            file,
-            source,
-            lines: Vec::new(),
+            file: file.to_owned(),
+            lines: std::iter::once(0).chain(after).collect(),
+            source: source.to_owned(),
             problems: Vec::new(),
             secrets: Vec::new(),
         }
     }
 
-    /// Line and column of a byte.
-    pub(super) fn place(&mut self, byte: usize) -> Place {
-        if self.lines.is_empty() {
-            let after = self.source.match_indices('\n').map(|(at, _)| at + 1);
-            self.lines = std::iter::once(0).chain(after).collect();
-        }
-        let line = self.lines.partition_point(|begin| *begin <= byte).max(1);
+    /// The line of a byte, counted from 1.
+    fn line(&self, byte: usize) -> usize {
+        self.lines.partition_point(|begin| *begin <= byte)
+    }
+
+    /// The place of a byte.
+    pub(super) fn place(&self, byte: usize) -> Place {
         Place {
-            file: self.file.to_owned(),
-            line: u32::try_from(line).unwrap_or(u32::MAX),
+            file: self.file.clone(),
+            line: u32::try_from(self.line(byte)).unwrap_or(u32::MAX),
         }
     }
 
@@ -123,97 +125,96 @@ impl<'a> Collector<'a> {
         self.secrets.push(span);
     }
 
-    pub(super) fn push(&mut self, code: Code, span: Range<usize>, message: String) {
-        self.add(code, span, message, None);
+    /// Adds a problem.
+    pub(super) fn push(&mut self, code: Code, span: &Range<usize>, message: impl Into<String>) {
+        self.add(code, span, message.into(), None);
     }
 
+    /// Adds a problem with advice.
     pub(super) fn push_with_hint(
         &mut self,
         code: Code,
-        span: Range<usize>,
-        message: String,
+        span: &Range<usize>,
+        message: impl Into<String>,
         hint: impl Into<String>,
     ) {
-        self.add(code, span, message, Some(one_line(hint.into())));
+        self.add(code, span, message.into(), Some(one_line(hint.into())));
     }
 
-    fn add(&mut self, code: Code, span: Range<usize>, message: String, hint: Option<String>) {
+    /// Adds the problem of a value that cannot be used. Returns `None` in its place.
+    pub(super) fn invalid<T>(&mut self, node: &Node, message: impl Into<String>) -> Option<T> {
+        self.push(Code::InvalidValue, &node.span, message);
+        None
+    }
+
+    /// The same with advice.
+    pub(super) fn invalid_with_hint<T>(
+        &mut self,
+        node: &Node,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Option<T> {
+        self.push_with_hint(Code::InvalidValue, &node.span, message, hint);
+        None
+    }
+
+    /// Adds the problem of a value that another one contradicts.
+    pub(super) fn contradiction(
+        &mut self,
+        node: &Node,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.push_with_hint(Code::Contradiction, &node.span, message, hint);
+    }
+
+    fn add(&mut self, code: Code, span: &Range<usize>, message: String, hint: Option<String>) {
+        let span = self.within(span);
+        let line = self.line(span.start);
+        let before = &self.source[self.lines[line - 1]..span.start];
         self.problems.push(ConfigProblem {
             code,
             message: one_line(message),
             hint,
-            span: self.within(span),
-            // Set in `count_lines`, in one pass over the text for all problems.
-            line: 1,
-            column: 1,
+            line,
+            column: before.chars().count() + 1,
+            span,
         });
     }
 
     /// The span, limited to the text and to whole characters.
-    fn within(&self, span: Range<usize>) -> Range<usize> {
+    fn within(&self, span: &Range<usize>) -> Range<usize> {
         let start = self.source.floor_char_boundary(span.start);
         start..self.source.floor_char_boundary(span.end).max(start)
     }
 
     /// The value, or all problems in the order of the text.
     pub(super) fn finish<T>(mut self, value: Option<T>) -> Result<T, Problems> {
-        match value {
-            Some(value) if self.problems.is_empty() => Ok(value),
-            Some(_) | None => {
-                if self.problems.is_empty() {
-                    self.push(Code::Syntax, 0..0, "the file could not be read".to_owned());
-                }
-                self.problems.sort_by_key(|problem| problem.span.start);
-                self.count_lines();
-                Err(Problems {
-                    file: self.file.to_owned(),
-                    source: self.masked_source(),
-                    problems: self.problems,
-                })
+        if self.problems.is_empty() {
+            if let Some(value) = value {
+                return Ok(value);
             }
+            self.push(Code::Syntax, &(0..0), "the file could not be read");
         }
-    }
-
-    /// Sets line and column of the problems, which are sorted by position.
-    fn count_lines(&mut self) {
-        let (mut line, mut line_start, mut counted) = (1, 0, 0);
-        for problem in &mut self.problems {
-            let passed = &self.source[counted..problem.span.start];
-            line += passed.matches('\n').count();
-            if let Some(newline) = passed.rfind('\n') {
-                line_start = counted + newline + 1;
-            }
-            counted = problem.span.start;
-            problem.line = line;
-            problem.column = self.source[line_start..counted].chars().count() + 1;
-        }
+        self.problems.sort_by_key(|problem| problem.span.start);
+        Err(Problems {
+            source: self.masked_source(),
+            file: self.file,
+            problems: self.problems,
+        })
     }
 
     /// The text with one star for each byte of a secret, so that positions stay the same.
     fn masked_source(&self) -> String {
-        let mut spans: Vec<Range<usize>> = self
-            .secrets
-            .iter()
-            .map(|span| self.within(span.clone()))
-            .collect();
-        spans.sort_by_key(|span| span.start);
-        let (mut masked, mut done) = (String::with_capacity(self.source.len()), 0);
-        for span in spans {
-            let start = span.start.max(done);
-            if span.end <= start {
-                continue;
-            }
-            masked.push_str(&self.source[done..start]);
-            for c in self.source[start..span.end].chars() {
-                match c {
-                    '\n' | '\r' => masked.push(c),
-                    hidden => masked.extend(std::iter::repeat_n('*', hidden.len_utf8())),
+        let mut masked = self.source.clone().into_bytes();
+        for span in &self.secrets {
+            for byte in &mut masked[self.within(span)] {
+                if !matches!(byte, b'\n' | b'\r') {
+                    *byte = b'*';
                 }
             }
-            done = span.end;
         }
-        masked.push_str(&self.source[done..]);
-        masked
+        String::from_utf8_lossy(&masked).into_owned()
     }
 }
 

@@ -31,7 +31,7 @@ pub fn combine(question: Plan, answer: Plan) -> CombinedPlan {
         dataset,
         num_requests,
         loads,
-        loads_are_usual,
+        loads_are_default,
         input_tokens,
         output_tokens,
         prompts,
@@ -74,7 +74,7 @@ pub fn combine(question: Plan, answer: Plan) -> CombinedPlan {
         ("num_requests", num_requests != question.num_requests),
         (
             "the load",
-            loads != question.loads || loads_are_usual != question.loads_are_usual,
+            loads != question.loads || loads_are_default != question.loads_are_default,
         ),
         ("input_tokens", input_tokens != question.input_tokens),
         ("output_tokens", output_tokens != question.output_tokens),

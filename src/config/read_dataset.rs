@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::fields::{Fields, boolean, duration, number, percentage, scalar, text};
+use super::fields::{Fields, boolean, duration, number, one_of, percentage, scalar, text};
 use super::node::{Node, Value};
-use super::problem::{Code, Collector};
-use super::{ConversationPlan, Dataset, DatasetFile, Prefix, Prompts};
-use crate::workload::dataset::{Format, TimeUnit, Turns, Units};
+use super::problem::Collector;
+use super::{Dataset, DatasetFile};
+use crate::workload::dataset::{Format, TimeUnit, Turns};
+use crate::workload::{Conversation, Prefix};
 
 /// Maximum number of turns; longer conversations exceed every model's context.
 const MAX_TURNS: usize = 1_000;
@@ -18,72 +19,35 @@ const MAX_BLOCK: u32 = 1 << 20;
 const MAX_GROUPS: usize = 10_000;
 
 /// A path, a name, or a map with details.
-pub(super) fn read_dataset(node: &Node, collector: &mut Collector<'_>) -> Option<Dataset> {
+pub(super) fn read_dataset(node: &Node, what: &str, collector: &mut Collector) -> Option<Dataset> {
     if !matches!(node.value, Value::Mapping(_)) {
-        return text(node, "dataset", collector).map(dataset_named);
+        return text(node, what, collector).map(dataset_named);
     }
-    let mut fields = Fields::of(node, "dataset", collector)?;
-    let path = fields
-        .require("path", "data/prompts.jsonl", collector)
-        .and_then(|node| text(node, "dataset.path", collector));
-    let format = fields.take("format").and_then(|node| {
-        let named = Format::ALL.map(|format| (format.name(), format));
-        one_of(node, "dataset.format", &named, collector)
-    });
-    let sha256 = fields
-        .take("sha256")
-        .and_then(|node| read_sha256(node, collector));
-    let speedup = fields
-        .take("speedup")
-        .and_then(|node| number(node, "dataset.speedup", &(0.001..=1e6), collector));
-    let units = read_units(&mut fields, collector);
-    let turns = fields.take("turns").and_then(|node| {
-        let named = Turns::ALL.map(|turns| (turns.name(), turns));
-        one_of(node, "dataset.turns", &named, collector)
-    });
-    let pause_node = fields.take("pause");
-    let pause = pause_node.and_then(|node| duration(node, "dataset.pause", collector));
-    let mut switch = |name: &'static str, place: &str, collector: &mut Collector<'_>| {
+    let mut fields = Fields::of(node, what, collector)?;
+    let path = fields.require("path", "data/prompts.jsonl", text);
+    let mut file = DatasetFile::at(path.as_deref().unwrap_or_default());
+    file.format = fields.read("format", one_of(&Format::ALL.map(|it| (it.name(), it))));
+    file.sha256 = fields.read("sha256", read_sha256);
+    file.speedup = fields.read("speedup", number(0.001..=1e6));
+    let times = TimeUnit::ALL.map(|unit| (unit.name(), unit));
+    fields.update("timestamp_unit", &mut file.units.time, one_of(&times));
+    fields.update(
+        "block_size",
+        &mut file.units.block_tokens,
+        number(1..=MAX_BLOCK),
+    );
+    file.turns = fields.read("turns", one_of(&Turns::ALL.map(|it| (it.name(), it))));
+    fields.update("pause", &mut file.pause, duration);
+    fields.update("repeat_entries", &mut file.repeat_entries, boolean);
+    fields.update("salt", &mut file.salt, boolean);
+    if let (Some(node), false) = (fields.take("pause"), file.turns == Some(Turns::All)) {
+        let message = "`dataset.pause` has no effect: only one turn is sent";
         fields
-            .take(name)
-            .and_then(|node| boolean(node, place, collector))
-    };
-    let repeat_entries = switch("repeat_entries", "dataset.repeat_entries", collector);
-    let salt = switch("salt", "dataset.salt", collector);
-    fields.finish(collector);
-    if let (Some(node), false) = (pause_node, turns == Some(Turns::All)) {
-        let message = "`dataset.pause` has no effect: only one turn is sent".to_owned();
-        let hint = "add `turns: all`, or remove it";
-        collector.push_with_hint(Code::Contradiction, node.span.clone(), message, hint);
+            .collector
+            .contradiction(node, message, "add `turns: all`, or remove it");
     }
-    let usual = DatasetFile::at(path?);
-    Some(Dataset::File(DatasetFile {
-        format,
-        sha256,
-        units,
-        speedup,
-        turns,
-        pause: pause.unwrap_or(usual.pause),
-        repeat_entries: repeat_entries.unwrap_or(usual.repeat_entries),
-        salt: salt.unwrap_or(usual.salt),
-        path: usual.path,
-    }))
-}
-
-/// The unit of time stamps and the size of blocks.
-fn read_units(fields: &mut Fields<'_>, collector: &mut Collector<'_>) -> Units {
-    let usual = Units::default();
-    let time = fields.take("timestamp_unit").and_then(|node| {
-        let named = TimeUnit::ALL.map(|unit| (unit.name(), unit));
-        one_of(node, "dataset.timestamp_unit", &named, collector)
-    });
-    let block_tokens = fields
-        .take("block_size")
-        .and_then(|node| number(node, "dataset.block_size", &(1..=MAX_BLOCK), collector));
-    Units {
-        time: time.unwrap_or(usual.time),
-        block_tokens: block_tokens.unwrap_or(usual.block_tokens),
-    }
+    fields.finish();
+    path.map(|_| Dataset::File(file))
 }
 
 /// `synthetic` or a path. Reading the file later checks that it exists.
@@ -95,51 +59,22 @@ pub(super) fn dataset_named(name: String) -> Dataset {
     }
 }
 
-fn read_sha256(node: &Node, collector: &mut Collector<'_>) -> Option<String> {
-    let written = scalar(node, "dataset.sha256", collector)?.to_ascii_lowercase();
+fn read_sha256(node: &Node, what: &str, collector: &mut Collector) -> Option<String> {
+    let written = scalar(node, what, collector)?.to_ascii_lowercase();
     let hash = written.strip_prefix("sha256:").unwrap_or(&written);
     if hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Some(hash.to_owned());
     }
-    let message = format!("`dataset.sha256` must have 64 hexadecimal digits; it is `{written}`");
-    let hint = "copy the output of `sha256sum FILE`";
-    collector.push_with_hint(Code::InvalidValue, node.span.clone(), message, hint);
-    None
-}
-
-/// The form of synthetic prompts.
-pub(super) fn read_prompts(node: &Node, collector: &mut Collector<'_>) -> Option<Prompts> {
-    let named = [("token_ids", Prompts::TokenIds), ("text", Prompts::Text)];
-    one_of(node, "prompts", &named, collector)
-}
-
-/// The value that belongs to one of the names.
-fn one_of<T: Copy>(
-    node: &Node,
-    what: &str,
-    named: &[(&str, T)],
-    collector: &mut Collector<'_>,
-) -> Option<T> {
-    let written = scalar(node, what, collector)?;
-    let found = named.iter().find(|(name, _)| *name == written);
-    if found.is_none() {
-        let names: Vec<String> = named.iter().map(|(name, _)| format!("`{name}`")).collect();
-        let message = format!("`{what}` must be {}, not `{written}`", names.join(" or "));
-        collector.push(Code::InvalidValue, node.span.clone(), message);
-    }
-    found.map(|(_, value)| *value)
+    let message = format!("`{what}` must have 64 hexadecimal digits; it is `{written}`");
+    collector.invalid_with_hint(node, message, "copy the output of `sha256sum FILE`")
 }
 
 /// What synthetic prompts have in common.
-pub(super) fn read_prefix(node: &Node, collector: &mut Collector<'_>) -> Option<Prefix> {
-    let mut fields = Fields::of(node, "prefix", collector)?;
-    let share = fields
-        .require("share", "50%", collector)
-        .and_then(|node| percentage(node, "prefix.share", &(0.0..=1.0), collector));
-    let groups = fields
-        .take("groups")
-        .and_then(|node| number(node, "prefix.groups", &(1..=MAX_GROUPS), collector));
-    fields.finish(collector);
+pub(super) fn read_prefix(node: &Node, what: &str, collector: &mut Collector) -> Option<Prefix> {
+    let mut fields = Fields::of(node, what, collector)?;
+    let share = fields.require("share", "50%", percentage(0.0..=1.0));
+    let groups = fields.read("groups", number(1..=MAX_GROUPS));
+    fields.finish();
     Some(Prefix {
         share: share?,
         groups: groups.unwrap_or(Prefix::default().groups),
@@ -149,17 +84,14 @@ pub(super) fn read_prefix(node: &Node, collector: &mut Collector<'_>) -> Option<
 /// Synthetic conversations.
 pub(super) fn read_conversation(
     node: &Node,
-    collector: &mut Collector<'_>,
-) -> Option<ConversationPlan> {
-    let mut fields = Fields::of(node, "conversation", collector)?;
-    let turns = fields
-        .require("turns", "3", collector)
-        .and_then(|node| number(node, "conversation.turns", &(1..=MAX_TURNS), collector));
-    let pause = fields
-        .take("pause")
-        .and_then(|node| duration(node, "conversation.pause", collector));
-    fields.finish(collector);
-    Some(ConversationPlan {
+    what: &str,
+    collector: &mut Collector,
+) -> Option<Conversation> {
+    let mut fields = Fields::of(node, what, collector)?;
+    let turns = fields.require("turns", "3", number(1..=MAX_TURNS));
+    let pause = fields.read("pause", duration);
+    fields.finish();
+    Some(Conversation {
         turns: turns?,
         pause: pause.unwrap_or(Duration::ZERO),
     })
@@ -169,6 +101,8 @@ pub(super) fn read_conversation(
 mod tests {
     use super::super::{Plan, read_plan};
     use super::*;
+    use crate::workload::PromptForm;
+    use crate::workload::dataset::Units;
 
     fn plan(source: &str) -> Plan {
         read_plan("perfgate.yaml", &format!("model: m\n{source}")).unwrap()
@@ -218,7 +152,7 @@ mod tests {
         );
         let problem = problem.unwrap_err().to_string();
         assert!(
-            problem.contains("must be `s` or `ms` or `us`, not `h`"),
+            problem.contains("must be `s`, `ms` or `us`, not `h`"),
             "{problem}"
         );
         assert!(problem.contains("dataset.block_size"), "{problem}");
@@ -233,7 +167,7 @@ mod tests {
         let conversation = plan.conversation.unwrap();
         assert_eq!(conversation.turns, 3);
         assert_eq!(conversation.pause, Duration::from_secs(2));
-        assert_eq!(plan.prompts, Some(Prompts::Text));
+        assert_eq!(plan.prompts, Some(PromptForm::Words));
     }
 
     #[test]

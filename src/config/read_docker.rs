@@ -1,242 +1,127 @@
 //! `server.docker` of `perfgate.yaml`.
 
 use super::arguments::option_value;
-use super::fields::{Fields, bytes, duration, number, text, texts};
+use super::fields::{Fields, bytes, duration, number, one_of, text, texts};
 use super::node::{Node, Value};
 use super::plan::shares_ipc;
-use super::problem::{Code, Collector};
-use super::{DockerPlan, GpuRequest, HfCache, Limits, Network, Pull, headers};
+use super::problem::Collector;
+use super::{DockerPlan, GpuRequest, HfCache, Network, Pull, headers};
 
 /// The smallest memory limit that container engines accept.
 const MIN_MEMORY: u64 = 6 << 20;
 
-pub(super) fn read_docker(node: &Node, collector: &mut Collector<'_>) -> Option<DockerPlan> {
+pub(super) fn read_docker(node: &Node, collector: &mut Collector) -> Option<DockerPlan> {
     let mut fields = Fields::of(node, "server.docker", collector)?;
-    let image = fields
-        .require("image", "vllm/vllm-openai:v0.32.0", collector)
-        .and_then(|node| text(node, "server.docker.image", collector));
-    let args_node = fields.take("args");
-    let args = args_node.and_then(|node| texts(node, "args", collector));
-    let mut list = |name: &'static str, collector: &mut Collector<'_>| {
-        let node = fields.take(name)?;
-        texts(node, name, collector)
-    };
-    let entrypoint = list("entrypoint", collector);
-    let volumes = list("volumes", collector).unwrap_or_default();
-    let devices = list("devices", collector).unwrap_or_default();
-    let pull = fields.take("pull").and_then(|node| {
-        let ways = [
-            ("missing", Pull::Missing),
-            ("always", Pull::Always),
-            ("never", Pull::Never),
-        ];
-        read_choice(node, "server.docker.pull", &ways, collector)
-    });
-    let network = fields.take("network").and_then(|node| {
-        let ways = [("bridge", Network::Bridge), ("host", Network::Host)];
-        read_choice(node, "server.docker.network", &ways, collector)
-    });
-    let env = fields
-        .take("env")
-        .and_then(|node| read_env_names(node, collector))
-        .unwrap_or_default();
-    let gpus = fields
-        .take("gpus")
-        .and_then(|node| read_gpus(node, collector))
-        .unwrap_or_default();
-    let hf_cache = fields
-        .take("hf_cache")
-        .and_then(|node| read_hf_cache(node, collector));
-    let (shm_size, ipc) = read_shared_memory(&mut fields, collector);
-    let limits = read_limits(&mut fields, collector);
-    let user = fields
-        .take("user")
-        .and_then(|node| read_user(node, collector));
-    let runtime = fields
-        .take("runtime")
-        .and_then(|node| text(node, "server.docker.runtime", collector));
-    let port_node = fields.take("port");
-    let port =
-        port_node.and_then(|node| number(node, "server.docker.port", &(1..=u16::MAX), collector));
-    let ready_timeout = fields
-        .take("ready_timeout")
-        .and_then(|node| duration(node, "ready_timeout", collector));
-    fields.finish(collector);
-
-    let args = args.unwrap_or_default();
-    let network = network.unwrap_or_default();
-    let listens = args_node.and_then(|node| {
-        let port = option_value(&args, "--port")?.parse().ok()?;
-        Some((node, port))
-    });
-    let port = resolve_port(port_node, port, listens, network, collector);
-    Some(DockerPlan {
-        image: image?,
-        pull: pull.unwrap_or_default(),
-        entrypoint,
-        args,
-        gpus,
-        devices,
-        runtime,
-        env,
-        volumes,
-        hf_cache,
-        shm_size,
-        ipc,
-        limits,
-        user,
-        network,
-        port,
-        ready_timeout: ready_timeout.unwrap_or(DockerPlan::DEFAULT_READY_TIMEOUT),
-    })
-}
-
-/// The port inside the container, which the file can set in two places.
-fn resolve_port(
-    node: Option<&Node>,
-    port: Option<u16>,
-    listens: Option<(&Node, u16)>,
-    network: Network,
-    collector: &mut Collector<'_>,
-) -> u16 {
-    if let (Network::Host, Some(node)) = (network, node) {
-        let message = "`server.docker.port` has no effect with `network: host`".to_owned();
-        let hint =
-            "remove it: in the host's network perfgate chooses a free port and passes `--port`";
-        collector.push_with_hint(Code::Contradiction, node.span.clone(), message, hint);
-    }
-    if let (Network::Bridge, Some(port), Some((node, listens))) = (network, port, listens)
-        && listens != port
-    {
-        let message = format!(
-            "`server.docker.args` has `--port {listens}`, and `server.docker.port` is {port}"
-        );
-        let hint = "remove one of them: perfgate derives it from the other";
-        collector.push_with_hint(Code::Contradiction, node.span.clone(), message, hint);
-    }
-    port.or(listens.map(|(_, port)| port))
-        .unwrap_or(DockerPlan::DEFAULT_PORT)
-}
-
-fn read_choice<T: Copy>(
-    node: &Node,
-    what: &str,
-    ways: &[(&str, T)],
-    collector: &mut Collector<'_>,
-) -> Option<T> {
-    let written = text(node, what, collector)?;
-    let chosen = ways.iter().find(|(name, _)| *name == written);
-    if chosen.is_none() {
-        let names: Vec<String> = ways.iter().map(|(name, _)| format!("`{name}`")).collect();
-        let (last, first) = names.split_last()?;
-        let message = format!(
-            "`{what}` must be {} or {last}, not `{written}`",
-            first.join(", ")
-        );
-        collector.push(Code::InvalidValue, node.span.clone(), message);
-    }
-    chosen.map(|(_, value)| *value)
-}
-
-fn read_shared_memory(
-    fields: &mut Fields<'_>,
-    collector: &mut Collector<'_>,
-) -> (Option<u64>, Option<String>) {
-    let shm_node = fields.take("shm_size");
-    let shm_size = shm_node.and_then(|node| bytes(node, "server.docker.shm_size", collector));
-    let ipc = fields
-        .take("ipc")
-        .and_then(|node| text(node, "server.docker.ipc", collector));
-    if let (Some(node), Some(mode)) = (shm_node, &ipc)
+    let image = fields.require("image", "vllm/vllm-openai:v0.32.0", text);
+    let mut plan = DockerPlan::of(image.as_deref().unwrap_or_default());
+    let pulls = [
+        ("missing", Pull::Missing),
+        ("always", Pull::Always),
+        ("never", Pull::Never),
+    ];
+    fields.update("pull", &mut plan.pull, one_of(&pulls));
+    plan.entrypoint = fields.read("entrypoint", texts);
+    fields.update("args", &mut plan.args, texts);
+    fields.update("gpus", &mut plan.gpus, read_gpus);
+    fields.update("devices", &mut plan.devices, texts);
+    plan.runtime = fields.read("runtime", text);
+    fields.update("env", &mut plan.env, read_env_names);
+    fields.update("volumes", &mut plan.volumes, texts);
+    plan.hf_cache = fields.read("hf_cache", read_hf_cache);
+    plan.shm_size = fields.read("shm_size", bytes);
+    plan.ipc = fields.read("ipc", text);
+    plan.limits.memory = fields.read("memory", read_memory);
+    plan.limits.cpus = fields.read("cpus", number(0.01..=4096.0));
+    plan.limits.cpuset = fields.read("cpuset", read_cpuset);
+    plan.limits.pids = fields.read("pids_limit", number(1..=u32::MAX >> 1));
+    plan.user = fields.read("user", read_user);
+    let networks = [("bridge", Network::Bridge), ("host", Network::Host)];
+    fields.update("network", &mut plan.network, one_of(&networks));
+    fields.update("ready_timeout", &mut plan.ready_timeout, duration);
+    read_port(&mut fields, &mut plan);
+    if let (Some(node), Some(mode)) = (fields.take("shm_size"), &plan.ipc)
         && shares_ipc(mode)
     {
         // Container engines accept both and ignore the size.
         let message = format!("`server.docker.shm_size` has no effect with `ipc: {mode}`");
-        collector.push_with_hint(
-            Code::Contradiction,
-            node.span.clone(),
-            message,
-            "keep one of them",
-        );
+        fields
+            .collector
+            .contradiction(node, message, "keep one of them");
     }
-    (shm_size, ipc)
+    fields.finish();
+    image.map(|_| plan)
 }
 
-fn read_limits(fields: &mut Fields<'_>, collector: &mut Collector<'_>) -> Limits {
-    let memory = fields.take("memory").and_then(|node| {
-        let what = "server.docker.memory";
-        let memory = bytes(node, what, collector)?;
-        if memory < MIN_MEMORY {
-            let message = format!("`{what}` is less than 6MiB, the minimum of container engines");
-            collector.push(Code::InvalidValue, node.span.clone(), message);
-            return None;
+/// The port inside the container, which the file can set in two places.
+fn read_port(fields: &mut Fields<'_, '_>, plan: &mut DockerPlan) {
+    let port = fields.read("port", number(1..=u16::MAX));
+    let listens = option_value(&plan.args, "--port").and_then(|port| port.parse().ok());
+    match plan.network {
+        Network::Host => {
+            if let Some(node) = fields.take("port") {
+                let message = "`server.docker.port` has no effect with `network: host`";
+                let hint = "remove it: in the host's network perfgate chooses a free port and passes `--port`";
+                fields.collector.contradiction(node, message, hint);
+            }
         }
-        Some(memory)
-    });
-    let cpus = fields
-        .take("cpus")
-        .and_then(|node| number(node, "server.docker.cpus", &(0.01..=4096.0), collector));
-    let cpuset = fields.take("cpuset").and_then(|node| {
-        let what = "server.docker.cpuset";
-        let written = text(node, what, collector)?;
-        if is_cpu_list(&written) {
-            return Some(written);
+        Network::Bridge => {
+            if let (Some(port), Some(listens), Some(node)) = (port, listens, fields.take("args"))
+                && listens != port
+            {
+                let message = format!(
+                    "`server.docker.args` has `--port {listens}`, and `server.docker.port` is {port}"
+                );
+                let hint = "remove one of them: perfgate derives it from the other";
+                fields.collector.contradiction(node, message, hint);
+            }
         }
-        let message = format!("`{what}` must be a list of CPUs, not `{written}`");
-        let hint = "write `\"0-7\"` or `\"0,2,4-6\"`";
-        collector.push_with_hint(Code::InvalidValue, node.span.clone(), message, hint);
-        None
-    });
-    let pids = fields.take("pids_limit").and_then(|node| {
-        number(
-            node,
-            "server.docker.pids_limit",
-            &(1..=u32::MAX >> 1),
-            collector,
-        )
-    });
-    Limits {
-        memory,
-        cpus,
-        cpuset,
-        pids,
     }
+    plan.port = port.or(listens).unwrap_or(DockerPlan::DEFAULT_PORT);
+}
+
+fn read_memory(node: &Node, what: &str, collector: &mut Collector) -> Option<u64> {
+    let memory = bytes(node, what, collector)?;
+    if memory < MIN_MEMORY {
+        let message = format!("`{what}` is less than 6MiB, the minimum of container engines");
+        return collector.invalid(node, message);
+    }
+    Some(memory)
 }
 
 /// `0-7,16`, with ascending ranges.
-fn is_cpu_list(text: &str) -> bool {
-    text.split(',').all(|part| {
+fn read_cpuset(node: &Node, what: &str, collector: &mut Collector) -> Option<String> {
+    let written = text(node, what, collector)?;
+    let is_range = |part: &str| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         match (first.parse::<u16>(), last.parse::<u16>()) {
             (Ok(first), Ok(last)) => first <= last && !part.contains('+'),
             _ => false,
         }
-    })
+    };
+    if written.split(',').all(is_range) {
+        return Some(written);
+    }
+    let message = format!("`{what}` must be a list of CPUs, not `{written}`");
+    collector.invalid_with_hint(node, message, "write `\"0-7\"` or `\"0,2,4-6\"`")
 }
 
 /// `2000`, `2000:0`, `vllm`, `vllm:root`.
-fn read_user(node: &Node, collector: &mut Collector<'_>) -> Option<String> {
-    let what = "server.docker.user";
+fn read_user(node: &Node, what: &str, collector: &mut Collector) -> Option<String> {
     let user = text(node, what, collector)?;
     let is_plain = |part: &str| {
-        !part.is_empty()
-            && part
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        !part.is_empty() && part.chars().all(is_allowed)
     };
     let (name, group) = user.split_once(':').unwrap_or((&user, "0"));
     if is_plain(name) && is_plain(group) {
         return Some(user);
     }
     let message = format!("`{what}` must be a user with an optional group, not `{user}`");
-    let hint = "write `\"2000:0\"`";
-    collector.push_with_hint(Code::InvalidValue, node.span.clone(), message, hint);
-    None
+    collector.invalid_with_hint(node, message, "write `\"2000:0\"`")
 }
 
 /// `true`, `false` or a folder.
-fn read_hf_cache(node: &Node, collector: &mut Collector<'_>) -> Option<HfCache> {
-    let what = "server.docker.hf_cache";
+fn read_hf_cache(node: &Node, what: &str, collector: &mut Collector) -> Option<HfCache> {
     match node.truth() {
         Some(true) => return Some(HfCache::Usual),
         Some(false) => return None,
@@ -247,21 +132,17 @@ fn read_hf_cache(node: &Node, collector: &mut Collector<'_>) -> Option<HfCache> 
         return Some(HfCache::Folder(folder));
     }
     let message = format!("`{what}` must be `true`, `false` or a folder, not `{folder}`");
-    let hint = "a folder begins with `/`, `./` or `~/`";
-    collector.push_with_hint(Code::InvalidValue, node.span.clone(), message, hint);
-    None
+    collector.invalid_with_hint(node, message, "a folder begins with `/`, `./` or `~/`")
 }
 
 /// Names only: a value here would be a secret in a committed file. Problems never quote an entry that is not a name,
 /// and `secret` masks it in the lines that are shown.
-fn read_env_names(node: &Node, collector: &mut Collector<'_>) -> Option<Vec<String>> {
-    let what = "server.docker.env";
+fn read_env_names(node: &Node, what: &str, collector: &mut Collector) -> Option<Vec<String>> {
     let hint =
         "write only the name; perfgate reads the value from its environment and never stores it";
     let Value::Sequence(items) = &node.value else {
         let message = format!("`{what}` must be a list of variable names");
-        collector.push_with_hint(Code::InvalidValue, node.span.clone(), message, hint);
-        return None;
+        return collector.invalid_with_hint(node, message, hint);
     };
     let mut names = Vec::new();
     for item in items {
@@ -269,31 +150,27 @@ fn read_env_names(node: &Node, collector: &mut Collector<'_>) -> Option<Vec<Stri
             Value::Scalar { text, .. } if headers::is_name(text) => names.push(text.clone()),
             Value::Scalar { .. } | Value::Sequence(_) | Value::Mapping(_) => {
                 let message = format!("`{what}` has an entry that is not a variable name");
-                collector.push_with_hint(Code::InvalidValue, item.span.clone(), message, hint);
+                collector.invalid_with_hint::<()>(item, message, hint);
             }
         }
     }
     (names.len() == items.len()).then_some(names)
 }
 
-fn read_gpus(node: &Node, collector: &mut Collector<'_>) -> Option<GpuRequest> {
+fn read_gpus(node: &Node, what: &str, collector: &mut Collector) -> Option<GpuRequest> {
     match &node.value {
         Value::Sequence(items) if items.is_empty() => {
-            let message = "`server.docker.gpus` is an empty list".to_owned();
-            let hint = "write `none`, or remove it";
-            collector.push_with_hint(Code::InvalidValue, node.span.clone(), message, hint);
-            None
+            let message = format!("`{what}` is an empty list");
+            collector.invalid_with_hint(node, message, "write `none`, or remove it")
         }
-        Value::Sequence(_) => texts(node, "server.docker.gpus", collector).map(GpuRequest::Devices),
+        Value::Sequence(_) => texts(node, what, collector).map(GpuRequest::Devices),
         Value::Scalar { text, .. } if text == "all" => Some(GpuRequest::All),
         Value::Scalar { text, .. } if text == "none" => Some(GpuRequest::None),
         Value::Scalar { .. } | Value::Mapping(_) => {
-            let count = number(node, "server.docker.gpus", &(0..=1024), collector)?;
-            Some(if count == 0 {
-                GpuRequest::None
-            } else {
-                GpuRequest::Count(count)
-            })
+            match number(0..=1024)(node, what, collector)? {
+                0 => Some(GpuRequest::None),
+                count => Some(GpuRequest::Count(count)),
+            }
         }
     }
 }
@@ -302,6 +179,7 @@ fn read_gpus(node: &Node, collector: &mut Collector<'_>) -> Option<GpuRequest> {
 mod tests {
     use std::time::Duration;
 
+    use super::super::Limits;
     use super::super::{ServerPlan, read_plan};
     use super::*;
 
@@ -353,7 +231,7 @@ mod tests {
     fn empty_lists_and_entries_are_refused() {
         for (docker, message) in [
             ("gpus: []", "is an empty list"),
-            ("args: [~, --x]", "`args` has an empty entry"),
+            ("args: [~, --x]", "`server.docker.args` has an empty entry"),
         ] {
             let problem = server(&format!("docker: {{image: i, {docker}}}")).unwrap_err();
             assert!(problem.contains(message), "{problem}");

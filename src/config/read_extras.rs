@@ -1,44 +1,27 @@
 //! `headers` and `extra_body` of `perfgate.yaml`, and conversion of YAML to JSON.
 
 use super::extra_body::{ExtraBody, check_extra_body, instead_of};
-use super::fields::{Fields, report_duplicates};
+use super::fields::{entries, report_duplicates};
 use super::headers::{Headers, WrongHeader};
 use super::node::{Node, Value};
 use super::problem::{Code, Collector};
 
-/// Extra headers and body keys of each request.
-pub(super) fn read_extras(
-    fields: &mut Fields<'_>,
-    collector: &mut Collector<'_>,
-) -> (Headers, ExtraBody) {
-    let headers = fields
-        .take("headers")
-        .and_then(|node| read_headers(node, collector));
-    let extra_body = fields
-        .take("extra_body")
-        .and_then(|node| read_extra_body(node, collector));
-    (headers.unwrap_or_default(), extra_body.unwrap_or_default())
-}
-
 /// Names with a value or with the variable that contains it. Problems quote no value, and `secret` masks values in the
 /// lines that are shown.
-fn read_headers(node: &Node, collector: &mut Collector<'_>) -> Option<Headers> {
+pub(super) fn read_headers(node: &Node, what: &str, collector: &mut Collector) -> Option<Headers> {
     let Value::Mapping(entries) = &node.value else {
-        let message = "`headers` must be a map of names and values".to_owned();
-        let hint = "write `headers: {X-Route: canary}`";
-        collector.push_with_hint(Code::InvalidValue, node.span.clone(), message, hint);
-        return None;
+        let message = format!("`{what}` must be a map of names and values");
+        return collector.invalid_with_hint(node, message, "write `headers: {X-Route: canary}`");
     };
     let mut headers = Headers::default();
     for (key, value) in entries {
         let name = key.name.as_str();
-        let added = match (&value.value, variable(value)) {
+        let added = match &value.value {
             _ if value.is_null() => headers.add(name, ""),
-            (Value::Scalar { text, .. }, _) => headers.add(name, text),
-            (Value::Mapping(_) | Value::Sequence(_), Some(variable)) => {
-                headers.add_variable(name, variable)
+            Value::Scalar { text, .. } => headers.add(name, text),
+            Value::Mapping(_) | Value::Sequence(_) => {
+                headers.add_variable(name, variable(value).unwrap_or_default())
             }
-            (Value::Mapping(_) | Value::Sequence(_), None) => headers.add_variable(name, ""),
         };
         if let Err(wrong) = added {
             let code = if matches!(wrong, WrongHeader::Twice(_)) {
@@ -46,8 +29,7 @@ fn read_headers(node: &Node, collector: &mut Collector<'_>) -> Option<Headers> {
             } else {
                 Code::InvalidValue
             };
-            let message = wrong.to_string();
-            collector.push_with_hint(code, key.span.clone(), message, wrong.hint());
+            collector.push_with_hint(code, &key.span, wrong.to_string(), wrong.hint());
         }
     }
     Some(headers)
@@ -67,42 +49,40 @@ fn variable(node: &Node) -> Option<&str> {
     }
 }
 
-fn read_extra_body(node: &Node, collector: &mut Collector<'_>) -> Option<ExtraBody> {
-    let Value::Mapping(entries) = &node.value else {
-        let message = "`extra_body` must be a map of keys and values".to_owned();
-        let hint = "write `extra_body: {top_k: 20}`";
-        collector.push_with_hint(Code::InvalidValue, node.span.clone(), message, hint);
-        return None;
-    };
-    report_duplicates(entries, collector);
+pub(super) fn read_extra_body(
+    node: &Node,
+    what: &str,
+    collector: &mut Collector,
+) -> Option<ExtraBody> {
+    let message = format!("`{what}` must be a map of keys and values");
+    let hint = "write `extra_body: {top_k: 20}`";
     let mut body = ExtraBody::new();
-    for (key, value) in entries {
+    for (key, value) in entries(node, message, Some(hint), collector)? {
         let json = to_json(value);
         if let Some(instead) = instead_of(&key.name, &json) {
             let message = format!("perfgate sets `extra_body.{}` itself", key.name);
-            collector.push_with_hint(Code::Contradiction, key.span.clone(), message, instead);
+            collector.push_with_hint(Code::Contradiction, &key.span, message, instead);
             continue;
         }
         report_unclear_values(value, "a value of `extra_body`", collector);
         body.insert(key.name.clone(), json);
     }
     if let Err(wrong) = check_extra_body(&body) {
-        let span = node.span.clone();
-        collector.push_with_hint(Code::InvalidValue, span, wrong.to_string(), wrong.hint());
+        return collector.invalid_with_hint(node, wrong.to_string(), wrong.hint());
     }
     Some(body)
 }
 
 /// Reports values that JSON cannot represent: a repeated key, and `.nan` or `.inf`. `what` is the name of the value in
 /// the message, with its article.
-pub(super) fn report_unclear_values(node: &Node, what: &str, collector: &mut Collector<'_>) {
+pub(super) fn report_unclear_values(node: &Node, what: &str, collector: &mut Collector) {
     match &node.value {
         Value::Scalar {
             text,
             quoted: false,
         } if is_not_finite(text) => {
             let message = format!("{what} must be a finite number, not `{text}`");
-            collector.push(Code::InvalidValue, node.span.clone(), message);
+            collector.push(Code::InvalidValue, &node.span, message);
         }
         Value::Scalar { .. } => {}
         Value::Sequence(items) => {

@@ -2,36 +2,25 @@
 
 use std::collections::HashMap;
 
-use super::Expectations;
-use super::fields::{Fields, report_duplicates, text};
+use super::Plan;
+use super::fields::{Fields, entries, text};
 use super::node::{Node, Value};
 use super::problem::{Code, Collector};
 use super::read_extras::{report_unclear_values, to_json};
 
-pub(super) fn read_framework(
-    node: &Node,
-    expectations: &mut Expectations,
-    collector: &mut Collector<'_>,
-) -> Option<Vec<String>> {
-    let mut fields = Fields::of(node, "framework", collector)?;
-    expectations.vllm_version = fields
-        .take("vllm_version")
-        .and_then(|node| text(node, "framework.vllm_version", collector));
-    let args = fields
-        .take("config")
-        .and_then(|node| read_engine_config(node, collector));
-    fields.finish(collector);
-    args
+pub(super) fn read_framework(node: &Node, plan: &mut Plan, collector: &mut Collector) {
+    let Some(mut fields) = Fields::of(node, "framework", collector) else {
+        return;
+    };
+    plan.expectations.vllm_version = fields.read("vllm_version", text);
+    fields.update("config", &mut plan.engine_args, read_engine_config);
+    fields.finish();
 }
 
 /// `tensor_parallel_size: 8` → `--tensor-parallel-size 8`; true is a bare flag and false is `--no-…`, as in vLLM.
-fn read_engine_config(node: &Node, collector: &mut Collector<'_>) -> Option<Vec<String>> {
-    let Value::Mapping(entries) = &node.value else {
-        let message = "`framework.config` must be a map of keys and values".to_owned();
-        collector.push(Code::InvalidValue, node.span.clone(), message);
-        return None;
-    };
-    report_duplicates(entries, collector);
+fn read_engine_config(node: &Node, what: &str, collector: &mut Collector) -> Option<Vec<String>> {
+    let message = format!("`{what}` must be a map of keys and values");
+    let entries = entries(node, message, None, collector)?;
     let mut args = Vec::new();
     let mut flags = HashMap::new();
     for (key, value) in entries {
@@ -39,15 +28,14 @@ fn read_engine_config(node: &Node, collector: &mut Collector<'_>) -> Option<Vec<
         if !is_flag(&flag) {
             let message = format!("`{}` is not a valid name of an engine argument", key.name);
             let hint = "write it as vLLM does, without the dashes: `tensor_parallel_size`";
-            collector.push_with_hint(Code::InvalidValue, key.span.clone(), message, hint);
+            collector.push_with_hint(Code::InvalidValue, &key.span, message, hint);
             continue;
         }
         if let Some(first) = flags.insert(flag.clone(), key.name.as_str())
             && first != key.name
         {
             let message = format!("`{}` and `{first}` are the same argument", key.name);
-            let hint = "keep one of them";
-            collector.push_with_hint(Code::DuplicateKey, key.span.clone(), message, hint);
+            collector.push_with_hint(Code::DuplicateKey, &key.span, message, "keep one of them");
         }
         report_unclear_values(value, "an engine argument", collector);
         match (&value.value, value.truth()) {

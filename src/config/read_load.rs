@@ -16,83 +16,80 @@ const MAX_LOADS: usize = 100;
 const MAX_STREAMS: usize = 65_535;
 
 /// The load points, and whether they are the default because none is set.
-pub(super) fn read_loads(
-    fields: &mut Fields<'_>,
-    collector: &mut Collector<'_>,
-) -> (Vec<LoadPoint>, bool) {
+pub(super) fn read_loads(fields: &mut Fields<'_, '_>) -> (Vec<LoadPoint>, bool) {
     let concurrency = fields.take("concurrency");
     let rate = fields.take("request_rate");
+    let burstiness = fields.read("burstiness", number_or_infinite).unwrap_or(1.0);
     let burstiness_node = fields.take("burstiness");
-    let burstiness = burstiness_node
-        .and_then(|node| number_or_infinite(node, "burstiness", collector))
-        .unwrap_or(1.0);
+    let collector = &mut *fields.collector;
     if let (Some(_), Some(node)) = (concurrency, rate) {
-        let message = "`concurrency` and `request_rate` are both given".to_owned();
+        let message = "`concurrency` and `request_rate` are both given";
         let hint = "use one of them: closed loop and open loop are separate runs";
-        collector.push_with_hint(Code::Contradiction, node.span.clone(), message, hint);
+        collector.contradiction(node, message, hint);
     }
     if let (Some(node), None) = (burstiness_node, rate) {
-        let message = "`burstiness` has no effect without `request_rate`".to_owned();
-        collector.push(Code::Contradiction, node.span.clone(), message);
+        let message = "`burstiness` has no effect without `request_rate`";
+        collector.push(Code::Contradiction, &node.span, message);
     }
-    let loads = match (concurrency, rate) {
-        (Some(node), _) => read_concurrency(node, collector),
-        (None, Some(node)) => items(node, "request_rate", collector)
-            .into_iter()
-            .filter_map(|item| number_or_infinite(item, "request_rate", collector))
-            .map(|per_second| LoadPoint::Rate {
+    let (node, loads) = match (concurrency, rate) {
+        (Some(node), _) => (node, read_concurrency(node, collector)),
+        (None, Some(node)) => {
+            let rates = read_items(node, "request_rate", number_or_infinite, collector);
+            let load = |per_second| LoadPoint::Rate {
                 per_second,
                 burstiness,
-            })
-            .collect(),
-        (None, None) => vec![LoadPoint::Concurrency(16)],
+            };
+            (node, rates.into_iter().map(load).collect())
+        }
+        (None, None) => return (vec![LoadPoint::Concurrency(16)], true),
     };
     // At most `MAX_LOADS` entries, so comparing all pairs is cheap.
     for (index, load) in loads.iter().enumerate() {
         if loads[..index].contains(load) {
-            let span = concurrency.or(rate).map_or(0..0, |node| node.span.clone());
-            collector.push(
-                Code::DuplicateKey,
-                span,
-                format!("the load point `{}` is given twice", load.name()),
-            );
+            let message = format!("the load point `{}` is given twice", load.name());
+            collector.push(Code::DuplicateKey, &node.span, message);
         }
     }
-    (loads, concurrency.or(rate).is_none())
+    (loads, false)
 }
 
 /// One value, or the values of a list with 1 to `MAX_LOADS` entries.
-fn items<'a>(node: &'a Node, what: &str, collector: &mut Collector<'_>) -> Vec<&'a Node> {
-    let Value::Sequence(items) = &node.value else {
-        return vec![node];
+fn read_items<T>(
+    node: &Node,
+    what: &str,
+    read: impl Fn(&Node, &str, &mut Collector) -> Option<T>,
+    collector: &mut Collector,
+) -> Vec<T> {
+    let items = match &node.value {
+        Value::Sequence(items) => items.as_slice(),
+        Value::Scalar { .. } | Value::Mapping(_) => std::slice::from_ref(node),
     };
     let problem = match items.len() {
         0 => format!("`{what}` is an empty list: add at least one load point"),
-        1..=MAX_LOADS => return items.iter().collect(),
+        1..=MAX_LOADS => {
+            let read = items.iter().filter_map(|item| read(item, what, collector));
+            return read.collect();
+        }
         count => format!("`{what}` has {count} load points; the maximum is {MAX_LOADS}"),
     };
-    collector.push(Code::InvalidValue, node.span.clone(), problem);
+    collector.push(Code::InvalidValue, &node.span, problem);
     Vec::new()
 }
 
 /// A number, a list, or a range `start:stop:step`.
-fn read_concurrency(node: &Node, collector: &mut Collector<'_>) -> Vec<LoadPoint> {
-    let what = "concurrency";
+fn read_concurrency(node: &Node, collector: &mut Collector) -> Vec<LoadPoint> {
     if let Value::Scalar { text, .. } = &node.value
         && text.contains(':')
     {
-        let range = concurrency_range(text);
-        if range.is_none() {
+        return concurrency_range(text).unwrap_or_else(|| {
             let message = format!("`{text}` is not a range of concurrencies");
             let hint = "write `start:stop:step`, as in `1:64:8`";
-            collector.push_with_hint(Code::InvalidValue, node.span.clone(), message, hint);
-        }
-        return range.unwrap_or_default();
+            collector.push_with_hint(Code::InvalidValue, &node.span, message, hint);
+            Vec::new()
+        });
     }
-    let read = items(node, what, collector)
-        .into_iter()
-        .filter_map(|item| number(item, what, &(1..=MAX_STREAMS), collector));
-    read.map(LoadPoint::Concurrency).collect()
+    let streams = read_items(node, "concurrency", number(1..=MAX_STREAMS), collector);
+    streams.into_iter().map(LoadPoint::Concurrency).collect()
 }
 
 fn concurrency_range(text: &str) -> Option<Vec<LoadPoint>> {
@@ -118,38 +115,33 @@ fn concurrency_range(text: &str) -> Option<Vec<LoadPoint>> {
     })
 }
 
-fn number_or_infinite(node: &Node, what: &str, collector: &mut Collector<'_>) -> Option<f64> {
+fn number_or_infinite(node: &Node, what: &str, collector: &mut Collector) -> Option<f64> {
     if let Value::Scalar { text, .. } = &node.value
         && text == "inf"
     {
         return Some(f64::INFINITY);
     }
-    number(node, what, &(1e-6..=1e6), collector)
+    number(1e-6..=1e6)(node, what, collector)
 }
 
-pub(super) fn read_lengths(
-    node: &Node,
-    what: &'static str,
-    collector: &mut Collector<'_>,
-) -> Option<Lengths> {
+pub(super) fn read_lengths(node: &Node, what: &str, collector: &mut Collector) -> Option<Lengths> {
+    let tokens = number(1..=MAX_TOKENS);
     if !matches!(node.value, Value::Mapping(_)) {
-        return number(node, what, &(1..=MAX_TOKENS), collector).map(Lengths::Constant);
+        return tokens(node, what, collector).map(Lengths::Constant);
     }
     let mut fields = Fields::of(node, what, collector)?;
     let distribution = fields.take("distribution");
-    let [mean, std, min, max] = ["mean", "std", "min", "max"].map(|name| fields.take(name));
-    let span = fields.span();
-    fields.finish(collector);
-    let fallback = if min.or(max).is_some() {
-        "uniform"
-    } else {
-        "normal"
-    };
+    let given = ["mean", "std", "min", "max"].map(|name| (name, fields.take(name)));
+    let mean = fields.read("mean", number(1.0..=f64::from(MAX_TOKENS)));
+    let deviation = fields.read("std", number(0.0..=f64::from(MAX_TOKENS)));
+    let (least, greatest) = (fields.read("min", &tokens), fields.read("max", &tokens));
+    fields.finish();
+    let [_, (_, std), (_, min), (_, max)] = given;
     let shape = match distribution {
         Some(node) => scalar(node, &format!("{what}.distribution"), collector)?,
-        None => fallback,
+        None if min.or(max).is_some() => "uniform",
+        None => "normal",
     };
-    let given = [("mean", mean), ("std", std), ("min", min), ("max", max)];
     // Required and optional keys of the distribution.
     let (needed, taken): (&[&str], &[&str]) = match shape {
         "uniform" => (&["min", "max"], &[]),
@@ -158,50 +150,39 @@ pub(super) fn read_lengths(
             let message = format!(
                 "`{what}`: `{other}` is not a distribution; use constant, normal, lognormal or uniform"
             );
-            let place = distribution.map_or(span, |node| node.span.clone());
-            collector.push(Code::InvalidValue, place, message);
-            return None;
+            return collector.invalid(distribution.unwrap_or(node), message);
         }
     };
-    for (name, node) in given {
-        match node {
-            Some(node) if !needed.contains(&name) && !taken.contains(&name) => {
+    for (name, given) in given {
+        match given {
+            Some(given) if !needed.contains(&name) && !taken.contains(&name) => {
                 let message = format!("`{what}.{name}` has no effect on a {shape} distribution");
-                collector.push(Code::Contradiction, node.span.clone(), message);
+                collector.push(Code::Contradiction, &given.span, message);
             }
             None if needed.contains(&name) => {
                 let message = format!("`{what}`: a {shape} distribution needs `{name}`");
-                collector.push(Code::MissingKey, span.clone(), message);
+                collector.push(Code::MissingKey, &node.span, message);
             }
             Some(_) | None => {}
         }
     }
-    let (least, greatest) = (
-        whole(min, what, "min", collector),
-        whole(max, what, "max", collector),
-    );
-    let mean = decimal(mean, what, "mean", 1.0, collector);
-    let deviation = decimal(std, what, "std", 0.0, collector);
     if shape == "uniform" {
         let (min, max) = (least?, greatest?);
         if min > max {
             let message = format!("`{what}`: `min` {min} is above `max` {max}");
-            collector.push(Code::Contradiction, span, message);
+            collector.push(Code::Contradiction, &node.span, message);
             return None;
         }
         return Some(Lengths::Uniform { min, max });
     }
-    if shape == "constant"
-        && let (Some(node), Some(deviation)) = (std, deviation)
-        && deviation > 0.0
-    {
+    // An invalid deviation is already reported; it counts as 0 here.
+    let deviation = deviation.unwrap_or(0.0);
+    if let (Some(std), "constant", true) = (std, shape, deviation > 0.0) {
         let message = format!("`{what}.std` has no effect on a constant distribution");
-        let hint = "remove one of them";
-        collector.push_with_hint(Code::Contradiction, node.span.clone(), message, hint);
+        collector.contradiction(std, message, "remove one of them");
     }
     let mean = mean?;
-    // An invalid deviation is already reported; it counts as 0 here.
-    match (shape, deviation.unwrap_or(0.0)) {
+    match (shape, deviation) {
         ("normal", std) if std > 0.0 => Some(Lengths::Normal { mean, std }),
         ("lognormal", std) if std > 0.0 => Some(Lengths::Lognormal { mean, std }),
         _ => {
@@ -214,27 +195,6 @@ pub(super) fn read_lengths(
             Some(Lengths::Constant(tokens))
         }
     }
-}
-
-fn whole(
-    node: Option<&Node>,
-    what: &str,
-    name: &str,
-    collector: &mut Collector<'_>,
-) -> Option<u32> {
-    let place = format!("{what}.{name}");
-    number(node?, &place, &(1..=MAX_TOKENS), collector)
-}
-
-fn decimal(
-    node: Option<&Node>,
-    what: &str,
-    name: &str,
-    least: f64,
-    collector: &mut Collector<'_>,
-) -> Option<f64> {
-    let place = format!("{what}.{name}");
-    number(node?, &place, &(least..=f64::from(MAX_TOKENS)), collector)
 }
 
 #[cfg(test)]

@@ -1,56 +1,19 @@
 //! `perfgate.yaml`.
 
+use std::ops::RangeBounds;
 use std::time::Duration;
 
-use super::fields::{Fields, boolean, duration, number, percentage, scalar, text};
+use super::fields::{Fields, boolean, duration, number, one_of, percentage, scalar, text};
 use super::node::Node;
-use super::problem::{Code, Collector, Problems};
-use super::read_dataset::{read_conversation, read_dataset, read_prefix, read_prompts};
-use super::read_extras::read_extras;
+use super::problem::{Collector, Problems};
+use super::read_dataset::{read_conversation, read_dataset, read_prefix};
+use super::read_extras::{read_extra_body, read_headers};
 use super::read_framework::read_framework;
 use super::read_load::{read_lengths, read_loads};
-use super::read_server::{Servers, read_server};
+use super::read_server::read_server;
 use super::yaml;
-use super::{
-    ConversationPlan, Dataset, Endpoint, Expectations, LoadPoint, Plan, Prefix, Prompts, Sampling,
-    Slo, is_safe_name, safe_name,
-};
-use crate::workload::Lengths;
-
-/// The keys of the file, for its schema.
-pub const PLAN_KEYS: [&str; 31] = [
-    "name",
-    "model",
-    "served_model_name",
-    "server",
-    "endpoint",
-    "dataset",
-    "num_requests",
-    "concurrency",
-    "request_rate",
-    "burstiness",
-    "duration",
-    "ramp_up",
-    "input_tokens",
-    "output_tokens",
-    "prompts",
-    "prefix",
-    "conversation",
-    "warmup_requests",
-    "warmup_until_stable",
-    "repeat",
-    "seed",
-    "timeout",
-    "max_error_rate",
-    "sampling",
-    "headers",
-    "extra_body",
-    "slo",
-    "telemetry",
-    "profile",
-    "hardware",
-    "framework",
-];
+use super::{Dataset, Endpoint, Expectations, Plan, Sampling, Slo, is_safe_name, safe_name};
+use crate::workload::PromptForm;
 
 /// Maximum number of requests of a run.
 const MAX_REQUESTS: usize = 10_000_000;
@@ -63,346 +26,189 @@ pub fn read_plan(file: &str, source: &str) -> Result<Plan, Problems> {
     collector.finish(plan)
 }
 
-fn read(root: &Node, collector: &mut Collector<'_>) -> Option<Plan> {
+fn read(root: &Node, collector: &mut Collector) -> Option<Plan> {
     let mut fields = Fields::of(root, "", collector)?;
-    let model = fields
-        .require("model", "meta-llama/Llama-3-8B", collector)
-        .and_then(|node| text(node, "model", collector));
-    let name = fields
-        .take("name")
-        .and_then(|node| read_name(node, collector));
-    let served = fields
-        .take("served_model_name")
-        .and_then(|node| text(node, "served_model_name", collector));
-    let servers = fields
-        .take("server")
-        .map_or_else(Servers::default, |node| read_server(node, collector));
-    let work = read_work(&mut fields, collector);
-    let terms = read_terms(&mut fields, collector);
-    let (headers, extra_body) = read_extras(&mut fields, collector);
-    let (telemetry_interval, gpu_interval, server_is_here) = fields
-        .take("telemetry")
-        .and_then(|node| read_telemetry(node, collector))
-        .unwrap_or_default();
-    if let Some(node) = fields.take("profile") {
-        read_profile(node, collector);
+    let model = fields.require("model", "meta-llama/Llama-3-8B", text);
+    // Without a model the rest is read for its problems.
+    let mut plan = Plan::of(model.as_deref().unwrap_or_default());
+    fields.update("name", &mut plan.name, read_name);
+    fields.update("served_model_name", &mut plan.served_model_name, text);
+    if let Some(node) = fields.take("server") {
+        read_server(node, &mut plan, fields.collector);
     }
-    let mut expectations = fields
-        .take("hardware")
-        .and_then(|node| read_hardware(node, collector))
-        .unwrap_or_default();
-    let engine_args = fields
-        .take("framework")
-        .and_then(|node| read_framework(node, &mut expectations, collector))
-        .unwrap_or_default();
-    fields.finish(collector);
+    read_requests(&mut fields, &mut plan);
+    read_prompts(&mut fields, &mut plan);
+    plan.duration = fields.read("duration", duration);
+    fields.update("ramp_up", &mut plan.ramp_up, duration);
+    fields.update("timeout", &mut plan.timeout, duration);
+    fields.update(
+        "max_error_rate",
+        &mut plan.max_error_rate,
+        percentage(0.0..=1.0),
+    );
+    fields.update("sampling", &mut plan.sampling, read_sampling);
+    fields.update("headers", &mut plan.headers, read_headers);
+    fields.update("extra_body", &mut plan.extra_body, read_extra_body);
+    fields.update("slo", &mut plan.slo, read_slo);
+    if let Some(node) = fields.take("telemetry") {
+        read_telemetry(node, &mut plan, fields.collector);
+    }
+    fields.read("profile", refuse_profile);
+    fields.update("hardware", &mut plan.expectations, read_hardware);
+    if let Some(node) = fields.take("framework") {
+        read_framework(node, &mut plan, fields.collector);
+    }
+    fields.finish();
+    model.map(|_| plan)
+}
 
-    let model = model?;
-    Some(Plan {
-        name: name.unwrap_or_else(|| safe_name(model.rsplit('/').next().unwrap_or(&model))),
-        served_model_name: served.unwrap_or_else(|| model.clone()),
-        model,
-        server: servers.plan,
-        base: servers.base,
-        fresh: servers.fresh,
-        endpoint: work.endpoint,
-        dataset: work.dataset,
-        num_requests: work.num_requests,
-        loads: work.loads,
-        loads_are_usual: work.loads_are_usual,
-        input_tokens: work.input_tokens,
-        output_tokens: work.output_tokens,
-        prompts: work.prompts,
-        prefix: work.prefix,
-        conversation: work.conversation,
-        warmup_requests: work.warmup_requests,
-        warmup_until_stable: work.warmup_until_stable,
-        repeat: work.repeat,
-        seed: work.seed,
-        duration: terms.duration,
-        ramp_up: terms.ramp_up,
-        timeout: terms.timeout,
-        max_error_rate: terms.max_error_rate,
-        sampling: terms.sampling,
-        headers,
-        extra_body,
-        slo: terms.slo,
-        telemetry_interval: telemetry_interval.unwrap_or(Duration::from_secs(1)),
-        server_is_here,
-        gpu_interval: gpu_interval.unwrap_or(MIN_INTERVAL),
-        expectations,
-        engine_args,
-    })
+/// How many requests are sent, and when.
+fn read_requests(fields: &mut Fields<'_, '_>, plan: &mut Plan) {
+    let endpoints = [
+        ("completions", Endpoint::Completions),
+        ("chat", Endpoint::Chat),
+    ];
+    fields.update("endpoint", &mut plan.endpoint, one_of(&endpoints));
+    fields.update(
+        "num_requests",
+        &mut plan.num_requests,
+        number(1..=MAX_REQUESTS),
+    );
+    (plan.loads, plan.loads_are_default) = read_loads(fields);
+    plan.warmup_requests = fields
+        .read("warmup_requests", number(0..=MAX_REQUESTS))
+        .unwrap_or_else(|| Plan::default_warmup(&plan.loads, plan.num_requests));
+    plan.warmup_until_stable = fields.read("warmup_until_stable", percentage(0.001..=1.0));
+    fields.update("repeat", &mut plan.repeat, number(1..=100));
+    fields.update("seed", &mut plan.seed, number(0..=u64::MAX));
 }
 
 /// What is sent.
-struct Work {
-    endpoint: Endpoint,
-    dataset: Dataset,
-    num_requests: usize,
-    loads: Vec<LoadPoint>,
-    loads_are_usual: bool,
-    input_tokens: Option<Lengths>,
-    output_tokens: Option<Lengths>,
-    prompts: Option<Prompts>,
-    prefix: Prefix,
-    conversation: Option<ConversationPlan>,
-    warmup_requests: usize,
-    warmup_until_stable: Option<f64>,
-    repeat: u32,
-    seed: u64,
-}
-
-fn read_work(fields: &mut Fields<'_>, collector: &mut Collector<'_>) -> Work {
-    let endpoint = fields
-        .take("endpoint")
-        .and_then(|node| read_endpoint(node, collector));
-    let dataset_node = fields.take("dataset");
-    let dataset = dataset_node
-        .and_then(|node| read_dataset(node, collector))
-        .unwrap_or_default();
-    let mut requests = |name: &'static str, range, collector: &mut Collector<'_>| {
-        fields
-            .take(name)
-            .and_then(|node| number(node, name, &range, collector))
-    };
-    let num_requests = requests("num_requests", 1..=MAX_REQUESTS, collector).unwrap_or(200);
-    let warmup_requests = requests("warmup_requests", 0..=MAX_REQUESTS, collector);
-    let warmup_until_stable = fields
-        .take("warmup_until_stable")
-        .and_then(|node| percentage(node, "warmup_until_stable", &(0.001..=1.0), collector));
-    let (loads, loads_are_usual) = read_loads(fields, collector);
-    if let (Dataset::File(file), Some(node), false) = (&dataset, dataset_node, loads_are_usual)
+fn read_prompts(fields: &mut Fields<'_, '_>, plan: &mut Plan) {
+    fields.update("dataset", &mut plan.dataset, read_dataset);
+    plan.input_tokens = fields.read("input_tokens", read_lengths);
+    plan.output_tokens = fields.read("output_tokens", read_lengths);
+    let forms = [
+        ("token_ids", PromptForm::TokenIds),
+        ("text", PromptForm::Words),
+    ];
+    plan.prompts = fields.read("prompts", one_of(&forms));
+    fields.update("prefix", &mut plan.prefix, read_prefix);
+    plan.conversation = fields.read("conversation", read_conversation);
+    if let (Dataset::File(file), Some(node)) = (&plan.dataset, fields.take("dataset"))
         && file.speedup.is_some()
+        && !plan.loads_are_default
     {
-        let message = "`dataset.speedup` has no effect with a given load: it scales a trace's own arrival times";
-        let hint = "remove `concurrency` and `request_rate`, or `speedup`";
-        collector.push_with_hint(
-            Code::Contradiction,
-            node.span.clone(),
-            message.to_owned(),
-            hint,
+        fields.collector.contradiction(
+            node,
+            "`dataset.speedup` has no effect with a given load: it scales a trace's own arrival times",
+            "remove `concurrency` and `request_rate`, or `speedup`",
         );
     }
-    let mut lengths = |name: &'static str, collector: &mut Collector<'_>| {
-        fields
-            .take(name)
-            .and_then(|node| read_lengths(node, name, collector))
-    };
-    let input_tokens = lengths("input_tokens", collector);
-    let output_tokens = lengths("output_tokens", collector);
-    let shape = ["prompts", "prefix", "conversation"].map(|name| (name, fields.take(name)));
-    let [(_, prompts), (_, prefix), (_, conversation)] = shape;
-    let prompts = prompts.and_then(|node| read_prompts(node, collector));
-    let prefix = prefix.and_then(|node| read_prefix(node, collector));
-    let conversation = conversation.and_then(|node| read_conversation(node, collector));
-    if dataset != Dataset::Synthetic {
-        for (name, node) in shape {
-            let Some(node) = node else { continue };
+    if plan.dataset != Dataset::Synthetic {
+        for name in ["prompts", "prefix", "conversation"] {
+            let Some(node) = fields.take(name) else {
+                continue;
+            };
             let message =
                 format!("`{name}` has no effect with a data set: it shapes synthetic prompts");
-            let hint = "remove one of them";
-            collector.push_with_hint(Code::Contradiction, node.span.clone(), message, hint);
+            fields
+                .collector
+                .contradiction(node, message, "remove one of them");
         }
     }
-    let repeat = fields
-        .take("repeat")
-        .and_then(|node| number(node, "repeat", &(1..=100), collector));
-    let seed = fields
-        .take("seed")
-        .and_then(|node| number(node, "seed", &(0..=u64::MAX), collector));
-    Work {
-        endpoint: endpoint.unwrap_or_default(),
-        dataset,
-        num_requests,
-        warmup_requests: warmup_requests
-            .unwrap_or_else(|| Plan::default_warmup(&loads, num_requests)),
-        warmup_until_stable,
-        loads,
-        loads_are_usual,
-        input_tokens,
-        output_tokens,
-        prompts,
-        prefix: prefix.unwrap_or_default(),
-        conversation,
-        repeat: repeat.unwrap_or(3),
-        seed: seed.unwrap_or(42),
-    }
 }
 
-/// Conditions and limits of requests.
-struct Terms {
-    duration: Option<Duration>,
-    ramp_up: Duration,
-    timeout: Duration,
-    max_error_rate: f64,
-    sampling: Sampling,
-    slo: Slo,
-}
-
-fn read_terms(fields: &mut Fields<'_>, collector: &mut Collector<'_>) -> Terms {
-    let mut time = |name: &'static str, collector: &mut Collector<'_>| {
-        fields
-            .take(name)
-            .and_then(|node| duration(node, name, collector))
-    };
-    let timeout = time("timeout", collector);
-    let duration = time("duration", collector);
-    let ramp_up = time("ramp_up", collector);
-    let max_error_rate = fields
-        .take("max_error_rate")
-        .and_then(|node| percentage(node, "max_error_rate", &(0.0..=1.0), collector));
-    let sampling = fields
-        .take("sampling")
-        .and_then(|node| read_sampling(node, collector));
-    let slo = fields
-        .take("slo")
-        .and_then(|node| read_slo(node, collector));
-    Terms {
-        duration,
-        ramp_up: ramp_up.unwrap_or_default(),
-        timeout: timeout.unwrap_or(Duration::from_mins(10)),
-        max_error_rate: max_error_rate.unwrap_or(0.01),
-        sampling: sampling.unwrap_or_default(),
-        slo: slo.unwrap_or_default(),
-    }
-}
-
-fn read_name(node: &Node, collector: &mut Collector<'_>) -> Option<String> {
-    let name = text(node, "name", collector)?;
+fn read_name(node: &Node, what: &str, collector: &mut Collector) -> Option<String> {
+    let name = text(node, what, collector)?;
     if is_safe_name(&name) {
         return Some(name);
     }
     let message = format!("`name` is `{name}`, which is not a valid file name");
-    let hint = format!("write `{}`", safe_name(&name));
-    collector.push_with_hint(Code::InvalidValue, node.span.clone(), message, hint);
-    None
+    collector.invalid_with_hint(node, message, format!("write `{}`", safe_name(&name)))
 }
 
-fn read_endpoint(node: &Node, collector: &mut Collector<'_>) -> Option<Endpoint> {
-    match scalar(node, "endpoint", collector)? {
-        "completions" => Some(Endpoint::Completions),
-        "chat" => Some(Endpoint::Chat),
-        other => {
-            let message = format!("`endpoint` must be `completions` or `chat`, not `{other}`");
-            collector.push(Code::InvalidValue, node.span.clone(), message);
-            None
-        }
-    }
+fn read_sampling(node: &Node, what: &str, collector: &mut Collector) -> Option<Sampling> {
+    let mut fields = Fields::of(node, what, collector)?;
+    let mut sampling = Sampling::default();
+    fields.update("temperature", &mut sampling.temperature, number(0.0..=2.0));
+    sampling.top_p = fields.read("top_p", number(0.0..=1.0));
+    fields.update("ignore_eos", &mut sampling.ignore_eos, boolean);
+    fields.finish();
+    Some(sampling)
 }
 
-fn read_sampling(node: &Node, collector: &mut Collector<'_>) -> Option<Sampling> {
-    let mut fields = Fields::of(node, "sampling", collector)?;
-    let usual = Sampling::default();
-    let temperature = fields
-        .take("temperature")
-        .and_then(|node| number(node, "sampling.temperature", &(0.0..=2.0), collector));
-    let top_p = fields
-        .take("top_p")
-        .and_then(|node| number(node, "sampling.top_p", &(0.0..=1.0), collector));
-    let ignore_eos = fields
-        .take("ignore_eos")
-        .and_then(|node| boolean(node, "sampling.ignore_eos", collector));
-    fields.finish(collector);
-    Some(Sampling {
-        temperature: temperature.unwrap_or(usual.temperature),
-        top_p,
-        ignore_eos: ignore_eos.unwrap_or(usual.ignore_eos),
-    })
-}
-
-fn read_slo(node: &Node, collector: &mut Collector<'_>) -> Option<Slo> {
-    let mut fields = Fields::of(node, "slo", collector)?;
-    let mut limit = |name: &'static str| {
-        let node = fields.take(name)?;
-        duration(node, name, collector).map(|limit| limit.as_secs_f64())
-    };
+fn read_slo(node: &Node, what: &str, collector: &mut Collector) -> Option<Slo> {
+    let mut fields = Fields::of(node, what, collector)?;
+    let mut limit = |name| fields.read(name, duration).map(|limit| limit.as_secs_f64());
     let slo = Slo {
         ttft: limit("ttft"),
         tpot: limit("tpot"),
         e2e: limit("e2e"),
     };
-    fields.finish(collector);
+    fields.finish();
     Some(slo)
 }
 
 /// Shortest telemetry interval: NVML updates its counters at this rate.
-const MIN_INTERVAL: Duration = Duration::from_millis(100);
+pub(super) const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Longest interval between two GPU samples: with fewer samples, shares of a repeat of minutes are unreliable.
 const MAX_GPU_INTERVAL: Duration = Duration::from_secs(10);
 
-/// `interval`, `gpu_interval` and `server_is_here`.
-fn read_telemetry(
-    node: &Node,
-    collector: &mut Collector<'_>,
-) -> Option<(Option<Duration>, Option<Duration>, Option<bool>)> {
-    let mut fields = Fields::of(node, "telemetry", collector)?;
-    let interval = fields.take("interval").and_then(|node| {
-        let interval = duration(node, "telemetry.interval", collector)?;
-        if interval < MIN_INTERVAL {
-            let message = "`telemetry.interval` must be at least 100ms".to_owned();
-            collector.push(Code::InvalidValue, node.span.clone(), message);
-        }
-        Some(interval)
-    });
-    let gpu_interval = fields.take("gpu_interval").and_then(|node| {
-        let interval = duration(node, "telemetry.gpu_interval", collector)?;
-        if !(MIN_INTERVAL..=MAX_GPU_INTERVAL).contains(&interval) {
-            let message = "`telemetry.gpu_interval` must be 100ms to 10s".to_owned();
-            collector.push(Code::InvalidValue, node.span.clone(), message);
-        }
-        Some(interval)
-    });
-    let server_is_here = fields
-        .take("server_is_here")
-        .and_then(|node| boolean(node, "telemetry.server_is_here", collector));
-    fields.finish(collector);
-    Some((interval, gpu_interval, server_is_here))
+fn read_telemetry(node: &Node, plan: &mut Plan, collector: &mut Collector) {
+    let Some(mut fields) = Fields::of(node, "telemetry", collector) else {
+        return;
+    };
+    let any = interval(MIN_INTERVAL.., "at least 100ms");
+    fields.update("interval", &mut plan.telemetry_interval, any);
+    let of_gpu = interval(MIN_INTERVAL..=MAX_GPU_INTERVAL, "100ms to 10s");
+    fields.update("gpu_interval", &mut plan.gpu_interval, of_gpu);
+    plan.server_is_here = fields.read("server_is_here", boolean);
+    fields.finish();
 }
 
-fn read_profile(node: &Node, collector: &mut Collector<'_>) {
-    if scalar(node, "profile", collector).is_some_and(|mode| mode != "never") {
-        let message = "this version of perfgate cannot capture profiles".to_owned();
-        collector.push_with_hint(
-            Code::InvalidValue,
-            node.span.clone(),
-            message,
-            "write `profile: never`, or remove it",
-        );
+/// A duration within limits; `limits` is their wording.
+fn interval(
+    range: impl RangeBounds<Duration>,
+    limits: &str,
+) -> impl Fn(&Node, &str, &mut Collector) -> Option<Duration> {
+    move |node, what, collector| {
+        let interval = duration(node, what, collector)?;
+        if range.contains(&interval) {
+            return Some(interval);
+        }
+        collector.invalid(node, format!("`{what}` must be {limits}"))
     }
 }
 
-fn read_hardware(node: &Node, collector: &mut Collector<'_>) -> Option<Expectations> {
-    let mut fields = Fields::of(node, "hardware", collector)?;
-    let mut words = |name: &'static str| {
-        fields
-            .take(name)
-            .and_then(|node| text(node, name, collector))
-    };
-    let (gpu, driver, cuda) = (words("gpu"), words("driver"), words("cuda"));
-    let num_gpus = fields
-        .take("num_gpus")
-        .and_then(|node| number(node, "hardware.num_gpus", &(0..=1024), collector));
-    let strict = fields
-        .take("strict")
-        .and_then(|node| boolean(node, "hardware.strict", collector))
-        .unwrap_or(false);
-    fields.finish(collector);
-    Some(Expectations {
-        gpu,
-        num_gpus,
-        driver,
-        cuda,
-        strict,
+fn refuse_profile(node: &Node, what: &str, collector: &mut Collector) -> Option<()> {
+    if scalar(node, what, collector)? == "never" {
+        return Some(());
+    }
+    let message = "this version of perfgate cannot capture profiles";
+    collector.invalid_with_hint(node, message, "write `profile: never`, or remove it")
+}
+
+fn read_hardware(node: &Node, what: &str, collector: &mut Collector) -> Option<Expectations> {
+    let mut fields = Fields::of(node, what, collector)?;
+    let expectations = Expectations {
+        gpu: fields.read("gpu", text),
+        num_gpus: fields.read("num_gpus", number(0..=1024)),
+        driver: fields.read("driver", text),
+        cuda: fields.read("cuda", text),
+        strict: fields.read("strict", boolean).unwrap_or_default(),
         vllm_version: None,
-    })
+    };
+    fields.finish();
+    Some(expectations)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::DatasetFile;
+    use super::super::{DatasetFile, LoadPoint};
     use super::*;
+    use crate::workload::Lengths;
 
     /// As published, without a change.
     const PUBLISHED: &str = r#"
@@ -530,22 +336,6 @@ server: {docker: {}, url: \"http://127.0.0.1:1\"}
                     burstiness: 0.5
                 }
             ]
-        );
-    }
-
-    #[test]
-    fn the_list_of_keys_equals_the_keys_that_are_read() {
-        let all = format!(
-            "model: m\n{}",
-            PLAN_KEYS.map(|key| format!("{key}: ~\n")).concat()
-        );
-        let problems = read_plan("perfgate.yaml", &all).unwrap_err();
-        assert!(
-            problems
-                .problems
-                .iter()
-                .all(|problem| problem.code != Code::UnknownKey),
-            "{problems}"
         );
     }
 }

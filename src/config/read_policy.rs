@@ -2,17 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::fields::{
-    Fields, boolean, bytes, duration, number, percentage, report_duplicates, scalar,
-};
-use super::node::{Key, Node, Value};
+use super::fields::{Fields, boolean, bytes, duration, entries, number, one_of, percentage};
+use super::node::{Key, Node};
 use super::problem::{Code, Collector, Problems};
 use super::yaml;
 use crate::metric::{Better, Metric, Unit};
 use crate::policy::rule::{Action, FirstRun, Limits, NoisePolicy, OnInconclusive, Policy, Rule};
-
-/// The keys of the file, for its schema.
-pub const POLICY_KEYS: [&str; 6] = ["version", "rules", "scenarios", "slo", "noise", "first_run"];
 
 /// The supported version of the format.
 const VERSION: u32 = 1;
@@ -28,43 +23,33 @@ pub fn read_policy(file: &str, source: &str) -> Result<Policy, Problems> {
     collector.finish(policy)
 }
 
-fn read(root: &Node, collector: &mut Collector<'_>) -> Option<Policy> {
+fn read(root: &Node, collector: &mut Collector) -> Option<Policy> {
     let mut fields = Fields::of(root, "", collector)?;
-    if let Some(node) = fields.require("version", "1", collector) {
-        read_version(node, collector);
-    }
-    let before = collector.count();
+    fields.require("version", "1", read_version);
+    let before = fields.collector.count();
     let mut rules = fields
-        .take("rules")
-        .map(|node| read_rules(node, "rules", &[], collector))
+        .read("rules", |node, what, collector| {
+            read_rules(node, what, &[], collector)
+        })
         .unwrap_or_default();
     if let Some(node) = fields.take("slo") {
-        add_slo(node, &mut rules, collector);
+        add_slo(node, &mut rules, fields.collector);
     }
     let scenarios = fields
-        .take("scenarios")
-        .and_then(|node| read_scenarios(node, &rules, collector))
+        .read("scenarios", |node, _, collector| {
+            read_scenarios(node, &rules, collector)
+        })
         .unwrap_or_default();
     // Invalid rules are already reported.
-    let not_yet_shown = collector.count() == before;
-    let noise = fields
-        .take("noise")
-        .and_then(|node| read_noise(node, collector))
-        .unwrap_or_default();
-    let first_run = fields
-        .take("first_run")
-        .and_then(|node| read_first_run(node, collector))
-        .unwrap_or_default();
-    let span = fields.span();
-    fields.finish(collector);
-    if not_yet_shown && rules.is_empty() && scenarios.values().all(Vec::is_empty) {
+    let is_read = fields.collector.count() == before;
+    let noise = fields.read("noise", read_noise).unwrap_or_default();
+    let ways = [("pass", FirstRun::Pass), ("fail", FirstRun::Fail)];
+    let first_run = fields.read("first_run", one_of(&ways)).unwrap_or_default();
+    fields.finish();
+    if is_read && rules.is_empty() && scenarios.values().all(Vec::is_empty) {
+        let message = "the file has no rule, so every change would pass";
         let hint = "add `rules: {tpot.p95: {regression: 5%, action: block}}`";
-        collector.push_with_hint(
-            Code::MissingKey,
-            span,
-            "the file has no rule, so every change would pass".to_owned(),
-            hint,
-        );
+        collector.push_with_hint(Code::MissingKey, &root.span, message, hint);
     }
     Some(Policy {
         rules,
@@ -74,51 +59,30 @@ fn read(root: &Node, collector: &mut Collector<'_>) -> Option<Policy> {
     })
 }
 
-fn read_first_run(node: &Node, collector: &mut Collector<'_>) -> Option<FirstRun> {
-    match scalar(node, "first_run", collector)? {
-        "pass" => Some(FirstRun::Pass),
-        "fail" => Some(FirstRun::Fail),
-        other => {
-            let message = format!("`first_run` must be `pass` or `fail`, not `{other}`");
-            collector.push(Code::InvalidValue, node.span.clone(), message);
-            None
-        }
+fn read_version(node: &Node, what: &str, collector: &mut Collector) -> Option<u32> {
+    let version = number(0..=u32::MAX)(node, what, collector)?;
+    if version == VERSION {
+        return Some(version);
     }
-}
-
-fn read_version(node: &Node, collector: &mut Collector<'_>) {
-    if let Some(version) = number(node, "version", &(0..=u32::MAX), collector)
-        && version != VERSION
-    {
-        let message =
-            format!("this perfgate reads version {VERSION} of thresholds.yaml, not {version}");
-        collector.push(Code::InvalidValue, node.span.clone(), message);
-    }
+    let message =
+        format!("this perfgate reads version {VERSION} of thresholds.yaml, not {version}");
+    collector.invalid(node, message)
 }
 
 fn read_scenarios(
     node: &Node,
     general: &[Rule],
-    collector: &mut Collector<'_>,
+    collector: &mut Collector,
 ) -> Option<BTreeMap<String, Vec<Rule>>> {
-    let Value::Mapping(entries) = &node.value else {
-        let message = "`scenarios` must be a map of names and rules".to_owned();
-        collector.push_with_hint(
-            Code::InvalidValue,
-            node.span.clone(),
-            message,
-            "write `\"concurrency=64\": {tpot.p95: {regression: 8%}}`",
-        );
-        return None;
-    };
-    report_duplicates(entries, collector);
-    let read = entries.iter().map(|(key, node)| {
-        let place = format!("scenarios.{}", key.name);
-        (
-            key.name.clone(),
-            read_rules(node, &place, general, collector),
-        )
-    });
+    let message = "`scenarios` must be a map of names and rules";
+    let hint = "write `\"concurrency=64\": {tpot.p95: {regression: 8%}}`";
+    let read = entries(node, message, Some(hint), collector)?
+        .iter()
+        .map(|(key, node)| {
+            let place = format!("scenarios.{}", key.name);
+            let rules = read_rules(node, &place, general, collector);
+            (key.name.clone(), rules.unwrap_or_default())
+        });
     Some(read.collect())
 }
 
@@ -127,48 +91,40 @@ fn read_rules(
     node: &Node,
     place: &str,
     general: &[Rule],
-    collector: &mut Collector<'_>,
-) -> Vec<Rule> {
-    let Value::Mapping(entries) = &node.value else {
-        collector.push(
-            Code::InvalidValue,
-            node.span.clone(),
-            format!("`{place}` must be a map of metrics and rules"),
-        );
-        return Vec::new();
-    };
-    report_duplicates(entries, collector);
-    let read = entries.iter().filter_map(|(key, node)| {
-        let metric = read_metric(key, collector)?;
-        let inherited = general.iter().find(|rule| rule.metric == metric);
-        let stands = collector.place(key.span.start);
-        let rule = read_rule(metric, node, place, inherited, collector)?;
-        Some(Rule {
-            place: Some(stands),
-            ..rule
-        })
-    });
-    read.collect()
+    collector: &mut Collector,
+) -> Option<Vec<Rule>> {
+    let message = format!("`{place}` must be a map of metrics and rules");
+    let read = entries(node, message, None, collector)?
+        .iter()
+        .filter_map(|(key, node)| {
+            let metric = read_metric(key, collector)?;
+            let inherited = general.iter().find(|rule| rule.metric == metric);
+            let rule = read_rule(metric, node, place, inherited, collector)?;
+            Some(Rule {
+                place: Some(collector.place(key.span.start)),
+                ..rule
+            })
+        });
+    Some(read.collect())
 }
 
-fn read_metric(key: &Key, collector: &mut Collector<'_>) -> Option<Metric> {
-    let metric = match Metric::parse(&key.name) {
-        Ok(metric) => metric,
+fn read_metric(key: &Key, collector: &mut Collector) -> Option<Metric> {
+    match Metric::parse(&key.name) {
+        Ok(metric) if metric.better() == Better::Neither => {
+            let message = format!(
+                "`{metric}` is informational: it has no better direction, so it cannot have a rule"
+            );
+            collector.push(Code::InvalidValue, &key.span, message);
+            None
+        }
+        Ok(metric) => Some(metric),
         Err(unknown) => {
             let message = format!("unknown metric `{}`", unknown.name);
             let hint = format!("the nearest is `{}`", unknown.nearest);
-            collector.push_with_hint(Code::UnknownMetric, key.span.clone(), message, hint);
-            return None;
+            collector.push_with_hint(Code::UnknownMetric, &key.span, message, hint);
+            None
         }
-    };
-    if metric.better() == Better::Neither {
-        let message = format!(
-            "`{metric}` is informational: it has no better direction, so it cannot have a rule"
-        );
-        collector.push(Code::InvalidValue, key.span.clone(), message);
-        return None;
     }
-    Some(metric)
 }
 
 fn read_rule(
@@ -176,156 +132,126 @@ fn read_rule(
     node: &Node,
     place: &str,
     inherited: Option<&Rule>,
-    collector: &mut Collector<'_>,
+    collector: &mut Collector,
 ) -> Option<Rule> {
     let mut fields = Fields::of(node, &format!("{place}.{metric}"), collector)?;
-    let regression = fields
-        .take("regression")
-        .and_then(|node| percentage(node, "regression", &REGRESSIONS, collector));
-    let max = fields
-        .take("max")
-        .and_then(|node| read_budget(metric, node, Better::Lower, collector));
-    let min = fields
-        .take("min")
-        .and_then(|node| read_budget(metric, node, Better::Higher, collector));
-    let action = fields
-        .take("action")
-        .map(|node| read_action(node, collector));
-    let explain = fields
-        .take("explain")
-        .and_then(|node| boolean(node, "explain", collector));
     let given = ["regression", "max", "min"].map(|name| fields.take(name).is_some());
-    let span = fields.span();
-    fields.finish(collector);
+    let mut rule = inherited.cloned().unwrap_or(Rule {
+        metric,
+        limits: Limits::default(),
+        action: Action::Block,
+        explain: false,
+        place: None,
+    });
+    let regression = fields.read("regression", percentage(REGRESSIONS));
+    let max = fields.read("max", budget(metric, Better::Lower));
+    let min = fields.read("min", budget(metric, Better::Higher));
+    rule.limits = Limits {
+        regression: regression.or(rule.limits.regression),
+        max: max.or(rule.limits.max),
+        min: min.or(rule.limits.min),
+    };
+    let actions = [
+        ("block", Action::Block),
+        ("warn", Action::Warn),
+        ("report", Action::Report),
+    ];
+    fields.update("action", &mut rule.action, one_of(&actions));
+    fields.update("explain", &mut rule.explain, boolean);
+    fields.finish();
     if inherited.is_none() && given == [false; 3] {
         let message = format!("the rule on `{metric}` has no limit");
-        collector.push_with_hint(Code::MissingKey, span, message, "add `regression: 5%`");
+        let hint = "add `regression: 5%`";
+        collector.push_with_hint(Code::MissingKey, &node.span, message, hint);
         return None;
     }
-    let usual = inherited.map(|rule| rule.limits).unwrap_or_default();
-    Some(Rule {
-        metric,
-        limits: Limits {
-            regression: regression.or(usual.regression),
-            max: max.or(usual.max),
-            min: min.or(usual.min),
-        },
-        action: match action {
-            Some(action) => action?,
-            None => inherited.map_or(Action::Block, |rule| rule.action),
-        },
-        explain: explain.unwrap_or_else(|| inherited.is_some_and(|rule| rule.explain)),
-        place: None,
-    })
+    Some(rule)
 }
 
-fn read_action(node: &Node, collector: &mut Collector<'_>) -> Option<Action> {
-    match scalar(node, "action", collector)? {
-        "block" => Some(Action::Block),
-        "warn" => Some(Action::Warn),
-        "report" => Some(Action::Report),
-        other => {
-            let message = format!("`action` must be `block`, `warn` or `report`, not `{other}`");
-            collector.push(Code::InvalidValue, node.span.clone(), message);
-            None
-        }
-    }
-}
-
-/// An absolute limit in the metric's unit. `for_better` is the better direction of metrics that such a limit suits.
-fn read_budget(
+/// Reads an absolute limit in the metric's unit. `for_better` is the better direction of metrics that such a limit suits.
+fn budget(
     metric: Metric,
-    node: &Node,
     for_better: Better,
-    collector: &mut Collector<'_>,
-) -> Option<f64> {
-    if metric.better() != for_better {
-        let (given, wanted) = if for_better == Better::Lower {
-            ("max", "min")
-        } else {
-            ("min", "max")
-        };
-        let message = format!("`{given}` on `{metric}` would limit improvements, not regressions");
-        collector.push_with_hint(
-            Code::Contradiction,
-            node.span.clone(),
-            message,
-            format!("write `{wanted}`"),
-        );
-        return None;
-    }
-    match metric.unit() {
-        Unit::Seconds => duration(node, metric.id(), collector).map(|limit| limit.as_secs_f64()),
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a size from a configuration file"
-        )]
-        Unit::Bytes => bytes(node, metric.id(), collector).map(|bytes| bytes as f64),
-        Unit::Ratio => percentage(node, metric.id(), &(0.0..=1.0), collector),
-        Unit::RequestsPerSecond | Unit::TokensPerSecond | Unit::Tokens | Unit::Count => {
-            number(node, metric.id(), &(0.0..=1e15), collector)
+) -> impl Fn(&Node, &str, &mut Collector) -> Option<f64> {
+    move |node, _, collector| {
+        if metric.better() != for_better {
+            let (given, wanted) = if for_better == Better::Lower {
+                ("max", "min")
+            } else {
+                ("min", "max")
+            };
+            let message =
+                format!("`{given}` on `{metric}` would limit improvements, not regressions");
+            collector.contradiction(node, message, format!("write `{wanted}`"));
+            return None;
+        }
+        let what = metric.id();
+        match metric.unit() {
+            Unit::Seconds => duration(node, what, collector).map(|limit| limit.as_secs_f64()),
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a size from a configuration file"
+            )]
+            Unit::Bytes => bytes(node, what, collector).map(|bytes| bytes as f64),
+            Unit::Ratio => percentage(0.0..=1.0)(node, what, collector),
+            Unit::RequestsPerSecond | Unit::TokensPerSecond | Unit::Tokens | Unit::Count => {
+                number(0.0..=1e15)(node, what, collector)
+            }
         }
     }
 }
 
 /// `slo: {ttft.p95: 200ms}`: a budget that blocks, merged into the rule of that metric if there is one. That rule must
 /// block too: a rule has one action, and an SLO must not become a warning.
-fn add_slo(node: &Node, rules: &mut Vec<Rule>, collector: &mut Collector<'_>) {
-    let Value::Mapping(entries) = &node.value else {
-        let message = "`slo` must be a map of metrics and limits".to_owned();
-        collector.push_with_hint(
-            Code::InvalidValue,
-            node.span.clone(),
-            message,
-            "write `slo: {ttft.p95: 200ms}`",
-        );
-        return;
-    };
-    report_duplicates(entries, collector);
-    for (key, node) in entries {
+fn add_slo(node: &Node, rules: &mut Vec<Rule>, collector: &mut Collector) {
+    let message = "`slo` must be a map of metrics and limits";
+    let hint = "write `slo: {ttft.p95: 200ms}`";
+    for (key, node) in entries(node, message, Some(hint), collector).unwrap_or_default() {
         let Some(metric) = read_metric(key, collector) else {
             continue;
         };
-        let Some(bound) = read_budget(metric, node, metric.better(), collector) else {
+        let better = metric.better();
+        let Some(bound) = budget(metric, better)(node, "slo", collector) else {
             continue;
         };
-        let budget = match metric.better() {
-            Better::Higher => Limits {
-                min: Some(bound),
-                ..Limits::default()
-            },
-            Better::Lower | Better::Neither => Limits {
-                max: Some(bound),
-                ..Limits::default()
-            },
+        let (name, limits) = if better == Better::Higher {
+            (
+                "min",
+                Limits {
+                    min: Some(bound),
+                    ..Limits::default()
+                },
+            )
+        } else {
+            (
+                "max",
+                Limits {
+                    max: Some(bound),
+                    ..Limits::default()
+                },
+            )
         };
         match rules.iter_mut().find(|rule| rule.metric == metric) {
             Some(rule) if rule.limits.max.is_some() || rule.limits.min.is_some() => {
                 let message =
                     format!("`{metric}` has a budget in `rules` and a second one in `slo`");
-                collector.push_with_hint(
-                    Code::Contradiction,
-                    key.span.clone(),
-                    message,
-                    "keep one of them",
-                );
+                let hint = "keep one of them";
+                collector.push_with_hint(Code::Contradiction, &key.span, message, hint);
             }
             Some(rule) if rule.action != Action::Block => {
                 let message =
                     format!("an SLO blocks, but the rule on `{metric}` has another action");
-                let limit = if budget.max.is_some() { "max" } else { "min" };
-                let hint = format!(
-                    "give that rule `action: block`, or write the limit there as `{limit}`"
-                );
-                collector.push_with_hint(Code::Contradiction, key.span.clone(), message, hint);
+                let hint =
+                    format!("give that rule `action: block`, or write the limit there as `{name}`");
+                collector.push_with_hint(Code::Contradiction, &key.span, message, hint);
             }
             Some(rule) => {
-                rule.limits.max = budget.max;
-                rule.limits.min = budget.min;
+                rule.limits.max = limits.max;
+                rule.limits.min = limits.min;
             }
             None => rules.push(Rule {
                 metric,
-                limits: budget,
+                limits,
                 action: Action::Block,
                 explain: false,
                 place: Some(collector.place(key.span.start)),
@@ -334,30 +260,18 @@ fn add_slo(node: &Node, rules: &mut Vec<Rule>, collector: &mut Collector<'_>) {
     }
 }
 
-fn read_noise(node: &Node, collector: &mut Collector<'_>) -> Option<NoisePolicy> {
-    let mut fields = Fields::of(node, "noise", collector)?;
-    let usual = NoisePolicy::default();
-    let max_repeats = fields
-        .take("max_repeats")
-        .and_then(|node| number(node, "noise.max_repeats", &(1..=100), collector));
-    let on_inconclusive = fields.take("on_inconclusive").and_then(|node| {
-        match scalar(node, "on_inconclusive", collector)? {
-            "auto" => Some(OnInconclusive::Auto),
-            "pass" => Some(OnInconclusive::Pass),
-            "fail" => Some(OnInconclusive::Fail),
-            other => {
-                let message =
-                    format!("`on_inconclusive` must be `auto`, `pass` or `fail`, not `{other}`");
-                collector.push(Code::InvalidValue, node.span.clone(), message);
-                None
-            }
-        }
-    });
-    fields.finish(collector);
-    Some(NoisePolicy {
-        max_repeats: max_repeats.unwrap_or(usual.max_repeats),
-        on_inconclusive: on_inconclusive.unwrap_or(usual.on_inconclusive),
-    })
+fn read_noise(node: &Node, what: &str, collector: &mut Collector) -> Option<NoisePolicy> {
+    let mut fields = Fields::of(node, what, collector)?;
+    let mut noise = NoisePolicy::default();
+    fields.update("max_repeats", &mut noise.max_repeats, number(1..=100));
+    let ways = [
+        ("auto", OnInconclusive::Auto),
+        ("pass", OnInconclusive::Pass),
+        ("fail", OnInconclusive::Fail),
+    ];
+    fields.update("on_inconclusive", &mut noise.on_inconclusive, one_of(&ways));
+    fields.finish();
+    Some(noise)
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! `server:` of `perfgate.yaml`.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::path::PathBuf;
 
-use super::fields::{Fields, duration, report_duplicates, scalar, text, texts};
+use super::address::WrongUrl;
+use super::fields::{Fields, duration, entries, one_of, scalar, text, texts};
 use super::node::{Node, Value};
 use super::problem::{Code, Collector};
 use super::read_docker::read_docker;
-use super::{DockerPlan, Fresh, ProcessPlan, ServerPlan, ServerUrl};
+use super::{DockerPlan, Fresh, Plan, ProcessPlan, ServerPlan, ServerUrl};
 use crate::metric::nearest;
 
 /// The options of `perfgate simulate` that `server.simulator` accepts; a test compares them with the command.
@@ -35,36 +35,21 @@ pub const SIMULATOR_OPTIONS: [&str; 20] = [
     "truncate-rate",
 ];
 
-/// The contents of `server`.
-#[derive(Default)]
-pub(super) struct Servers {
-    /// The server under test.
-    pub(super) plan: Option<ServerPlan>,
-    /// Whether each repeat gets a fresh server.
-    pub(super) fresh: Fresh,
-    /// The server of the base version, to measure alternately with the candidate.
-    pub(super) base: Option<ServerPlan>,
-}
-
-pub(super) fn read_server(node: &Node, collector: &mut Collector<'_>) -> Servers {
+pub(super) fn read_server(node: &Node, plan: &mut Plan, collector: &mut Collector) {
     let Some(mut fields) = Fields::of(node, "server", collector) else {
-        return Servers::default();
+        return;
     };
     let kinds = take_kinds(&mut fields);
-    let fresh = fields
-        .take("fresh")
-        .and_then(|node| read_fresh(node, collector))
-        .unwrap_or_default();
+    let ways = [("repeat", Fresh::Repeat), ("run", Fresh::Run)];
+    fields.update("fresh", &mut plan.fresh, one_of(&ways));
     let base = fields.take("base");
-    let span = fields.span();
-    fields.finish(collector);
-    let plan = read_kind(&kinds, "server", span, collector);
-    let base = base.and_then(|node| read_base(node, plan.as_ref(), collector));
-    Servers { plan, fresh, base }
+    fields.finish();
+    plan.server = read_kind(&kinds, "server", node, collector);
+    plan.base = base.and_then(|base| read_base(base, plan.server.as_ref(), collector));
 }
 
 /// The server kinds that are set.
-fn take_kinds<'a>(fields: &mut Fields<'a>) -> Vec<(&'static str, &'a Node)> {
+fn take_kinds<'a>(fields: &mut Fields<'a, '_>) -> Vec<(&'static str, &'a Node)> {
     let kinds = ["docker", "process", "url", "simulator"];
     kinds
         .into_iter()
@@ -72,155 +57,111 @@ fn take_kinds<'a>(fields: &mut Fields<'a>) -> Vec<(&'static str, &'a Node)> {
         .collect()
 }
 
-/// The one server kind that is set.
+/// The one server kind that is set in the map at `node`.
 fn read_kind(
     given: &[(&str, &Node)],
     place: &str,
-    span: Range<usize>,
-    collector: &mut Collector<'_>,
+    node: &Node,
+    collector: &mut Collector,
 ) -> Option<ServerPlan> {
-    match given {
-        [("docker", node)] => read_docker(node, collector).map(ServerPlan::Docker),
-        [("process", node)] => read_process(node, collector).map(ServerPlan::Process),
-        [("url", node)] => read_url(node, collector).map(ServerPlan::Url),
-        [("simulator", node)] => read_simulator(node, collector).map(ServerPlan::Simulator),
-        several => {
-            let names: Vec<String> = several
-                .iter()
-                .map(|(kind, _)| format!("`{kind}`"))
-                .collect();
-            let message = if names.is_empty() {
-                format!("`{place}` has no kind of server")
-            } else {
-                format!("`{place}` has {}; only one is allowed", names.join(" and "))
-            };
-            let hint = "set one of `docker`, `process`, `url` and `simulator`";
-            collector.push_with_hint(Code::Contradiction, span, message, hint);
-            None
-        }
-    }
+    let names: Vec<String> = match given {
+        [("docker", node)] => return read_docker(node, collector).map(ServerPlan::Docker),
+        [("process", node)] => return read_process(node, collector).map(ServerPlan::Process),
+        [("url", node)] => return read_url(node, collector).map(ServerPlan::Url),
+        [("simulator", node)] => return read_simulator(node, collector).map(ServerPlan::Simulator),
+        several => several
+            .iter()
+            .map(|(kind, _)| format!("`{kind}`"))
+            .collect(),
+    };
+    let message = if names.is_empty() {
+        format!("`{place}` has no kind of server")
+    } else {
+        format!("`{place}` has {}; only one is allowed", names.join(" and "))
+    };
+    let hint = "set one of `docker`, `process`, `url` and `simulator`";
+    collector.contradiction(node, message, hint);
+    None
 }
 
 /// An image for the container of the candidate, or a complete server.
 fn read_base(
     node: &Node,
     candidate: Option<&ServerPlan>,
-    collector: &mut Collector<'_>,
+    collector: &mut Collector,
 ) -> Option<ServerPlan> {
     if let Value::Scalar { .. } = &node.value {
         let image = text(node, "server.base", collector)?;
-        let Some(ServerPlan::Docker(docker)) = candidate else {
-            // An unreadable server is already reported.
-            if candidate.is_some() {
-                let message =
-                    "`server.base` is an image, but `server` is not a container".to_owned();
-                let hint = "write the complete server of the base version: `base: {process: {command: […]}}`";
-                collector.push_with_hint(Code::Contradiction, node.span.clone(), message, hint);
-            }
-            return None;
-        };
-        return Some(ServerPlan::Docker(DockerPlan {
-            image,
-            ..docker.clone()
-        }));
+        // An unreadable server is already reported.
+        if let ServerPlan::Docker(docker) = candidate? {
+            let docker = docker.clone();
+            return Some(ServerPlan::Docker(DockerPlan { image, ..docker }));
+        }
+        let message = "`server.base` is an image, but `server` is not a container";
+        let hint =
+            "write the complete server of the base version: `base: {process: {command: […]}}`";
+        collector.contradiction(node, message, hint);
+        return None;
     }
     let mut fields = Fields::of(node, "server.base", collector)?;
     let kinds = take_kinds(&mut fields);
-    let span = fields.span();
-    fields.finish(collector);
-    read_kind(&kinds, "server.base", span, collector)
+    fields.finish();
+    read_kind(&kinds, "server.base", node, collector)
 }
 
-fn read_fresh(node: &Node, collector: &mut Collector<'_>) -> Option<Fresh> {
-    match scalar(node, "server.fresh", collector)? {
-        "repeat" => Some(Fresh::Repeat),
-        "run" => Some(Fresh::Run),
-        other => {
-            let message = format!("`server.fresh` must be `repeat` or `run`, not `{other}`");
-            collector.push(Code::InvalidValue, node.span.clone(), message);
-            None
-        }
-    }
-}
-
-fn read_process(node: &Node, collector: &mut Collector<'_>) -> Option<ProcessPlan> {
+fn read_process(node: &Node, collector: &mut Collector) -> Option<ProcessPlan> {
     let mut fields = Fields::of(node, "server.process", collector)?;
-    let command = fields
-        .require(
-            "command",
-            "[vllm, serve, \"{model}\", --port, \"{port}\"]",
-            collector,
-        )
-        .and_then(|node| {
-            texts(node, "server.process.command", collector).map(|command| (node, command))
-        });
-    let env = fields
-        .take("env")
-        .and_then(|node| read_map(node, "server.process.env", collector))
-        .unwrap_or_default();
-    let directory = fields
-        .take("directory")
-        .and_then(|node| text(node, "directory", collector))
-        .map(PathBuf::from);
-    let ready_timeout = fields
-        .take("ready_timeout")
-        .and_then(|node| duration(node, "ready_timeout", collector));
-    fields.finish(collector);
-    let (node, command) = command?;
-    if command.first().is_none_or(String::is_empty) {
-        collector.push(
-            Code::InvalidValue,
-            node.span.clone(),
-            "`server.process.command` has no program".to_owned(),
-        );
-        return None;
-    }
-    if !command.iter().any(|part| part.contains("{port}")) {
-        let message = "`server.process.command` has no port to listen on".to_owned();
-        let hint = "write `{port}` in place of the port; perfgate chooses a free one";
-        collector.push_with_hint(Code::MissingKey, node.span.clone(), message, hint);
-        return None;
-    }
+    let example = "[vllm, serve, \"{model}\", --port, \"{port}\"]";
+    let command = fields.require("command", example, read_command);
+    let env = fields.read("env", read_map);
+    let directory = fields.read("directory", text);
+    let ready_timeout = fields.read("ready_timeout", duration);
+    fields.finish();
     Some(ProcessPlan {
-        command,
-        env,
-        directory,
+        command: command?,
+        env: env.unwrap_or_default(),
+        directory: directory.map(PathBuf::from),
         ready_timeout: ready_timeout.unwrap_or(DockerPlan::DEFAULT_READY_TIMEOUT),
     })
+}
+
+fn read_command(node: &Node, what: &str, collector: &mut Collector) -> Option<Vec<String>> {
+    let command = texts(node, what, collector)?;
+    if command.first().is_none_or(String::is_empty) {
+        return collector.invalid(node, format!("`{what}` has no program"));
+    }
+    if !command.iter().any(|part| part.contains("{port}")) {
+        let message = format!("`{what}` has no port to listen on");
+        let hint = "write `{port}` in place of the port; perfgate chooses a free one";
+        collector.push_with_hint(Code::MissingKey, &node.span, message, hint);
+        return None;
+    }
+    Some(command)
 }
 
 fn read_map(
     node: &Node,
     what: &str,
-    collector: &mut Collector<'_>,
+    collector: &mut Collector,
 ) -> Option<BTreeMap<String, String>> {
-    let Value::Mapping(entries) = &node.value else {
-        collector.push(
-            Code::InvalidValue,
-            node.span.clone(),
-            format!("`{what}` must be a map of names and values"),
-        );
-        return None;
-    };
-    report_duplicates(entries, collector);
+    let message = format!("`{what}` must be a map of names and values");
+    let entries = entries(node, message, None, collector)?;
     let values = entries
         .iter()
         .map(|(key, value)| Some((key.name.clone(), scalar(value, what, collector)?.to_owned())));
     values.collect()
 }
 
-fn read_url(node: &Node, collector: &mut Collector<'_>) -> Option<ServerUrl> {
-    let url = text(node, "server.url", collector)?;
-    ServerUrl::parse(&url)
-        .map_err(|wrong| {
-            let message = format!("`server.url` {}", wrong.message);
-            let span = node.span.clone();
-            collector.push_with_hint(Code::InvalidValue, span, message, wrong.hint);
-        })
-        .ok()
+fn read_url(node: &Node, collector: &mut Collector) -> Option<ServerUrl> {
+    match ServerUrl::parse(&text(node, "server.url", collector)?) {
+        Ok(url) => Some(url),
+        Err(WrongUrl { message, hint }) => {
+            collector.invalid_with_hint(node, format!("`server.url` {message}"), hint)
+        }
+    }
 }
 
-fn read_simulator(node: &Node, collector: &mut Collector<'_>) -> Option<BTreeMap<String, String>> {
+fn read_simulator(node: &Node, collector: &mut Collector) -> Option<BTreeMap<String, String>> {
     let options = read_map(node, "server.simulator", collector)?;
     let Value::Mapping(entries) = &node.value else {
         return None;
@@ -232,7 +173,7 @@ fn read_simulator(node: &Node, collector: &mut Collector<'_>) -> Option<BTreeMap
                     format!("the nearest option is `{known}`")
                 });
             let message = format!("the simulator has no option `{}`", key.name);
-            collector.push_with_hint(Code::UnknownKey, key.span.clone(), message, hint);
+            collector.push_with_hint(Code::UnknownKey, &key.span, message, hint);
         }
     }
     Some(options)

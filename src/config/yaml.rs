@@ -17,7 +17,7 @@ const MAX_DEPTH: usize = 32;
 
 /// The tree of the one document in `text`. `None` after a syntax problem, which goes into `collector`. `first` is an
 /// example of a first line.
-pub(super) fn parse(text: &str, first: &str, collector: &mut Collector<'_>) -> Option<Node> {
+pub(super) fn parse(text: &str, first: &str, collector: &mut Collector) -> Option<Node> {
     let root = read_tree(text, first, collector);
     let secrets = match &root {
         Some(root) => secret::in_tree(root, text),
@@ -29,19 +29,17 @@ pub(super) fn parse(text: &str, first: &str, collector: &mut Collector<'_>) -> O
     root
 }
 
-fn read_tree(text: &str, first: &str, collector: &mut Collector<'_>) -> Option<Node> {
+fn read_tree(text: &str, first: &str, collector: &mut Collector) -> Option<Node> {
     let mut builder = Builder::default();
     for item in Parser::new_from_str(text) {
         match item {
             Ok((event, span)) => {
-                let start = span
-                    .byte_range()
-                    .map_or_else(|| offset(text, span.start.index()), |range| range.start);
-                let end = span
-                    .byte_range()
-                    .map_or_else(|| offset(text, span.end.index()), |range| range.end);
-                if let Err((code, message)) = builder.event(event, start..end.max(start)) {
-                    collector.push(code, start..end.max(start), message);
+                let bytes = span.byte_range().unwrap_or_else(|| {
+                    offset(text, span.start.index())..offset(text, span.end.index())
+                });
+                let bytes = bytes.start..bytes.end.max(bytes.start);
+                if let Err(message) = builder.event(event, bytes.clone()) {
+                    collector.push(Code::Syntax, &bytes, message);
                     return None;
                 }
             }
@@ -53,14 +51,14 @@ fn read_tree(text: &str, first: &str, collector: &mut Collector<'_>) -> Option<N
         }
     }
     if builder.root.is_none() {
-        let message = "the file is empty".to_owned();
-        collector.push_with_hint(Code::Syntax, 0..0, message, format!("begin with `{first}`"));
+        let hint = format!("begin with `{first}`");
+        collector.push_with_hint(Code::Syntax, &(0..0), "the file is empty", hint);
     }
     builder.root
 }
 
 /// The parser's problem at `at`. It reports a tab at the end of the value before, which may be a line above.
-fn syntax_problem(text: &str, at: usize, message: String, collector: &mut Collector<'_>) {
+fn syntax_problem(text: &str, at: usize, message: String, collector: &mut Collector) {
     let line_start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
     let mut start = line_start;
     for line in text[line_start..].split_inclusive('\n') {
@@ -68,19 +66,14 @@ fn syntax_problem(text: &str, at: usize, message: String, collector: &mut Collec
         if let Some(tab) = line[..indentation].find('\t')
             && message.contains("tab")
         {
-            let message = "this line is indented with a tab".to_owned();
-            let hint = "indent with spaces";
-            collector.push_with_hint(
-                Code::Syntax,
-                start + tab..start + indentation,
-                message,
-                hint,
-            );
+            let span = start + tab..start + indentation;
+            let message = "this line is indented with a tab";
+            collector.push_with_hint(Code::Syntax, &span, message, "indent with spaces");
             return;
         }
         start += line.len();
     }
-    collector.push(Code::Syntax, at..at, message);
+    collector.push(Code::Syntax, &(at..at), message);
 }
 
 /// The byte at which character `index` of `text` begins.
@@ -112,92 +105,76 @@ impl Builder {
         clippy::wildcard_enum_match_arm,
         reason = "the parser's enum may gain presentation events"
     )]
-    fn event(&mut self, event: Event<'_>, span: Range<usize>) -> Result<(), (Code, String)> {
+    fn event(&mut self, event: Event<'_>, span: Range<usize>) -> Result<(), String> {
         match event {
             Event::DocumentStart(..) => {
                 self.documents += 1;
                 if self.documents > 1 {
-                    return Err((
-                        Code::Syntax,
-                        "a second document begins here; a file can contain only one".to_owned(),
-                    ));
+                    return Err(
+                        "a second document begins here; a file can contain only one".to_owned()
+                    );
                 }
                 Ok(())
             }
             Event::Scalar(text, style, anchor, tag) => {
-                no_anchor(anchor)?;
-                no_tag(tag.is_some())?;
+                check_plain(anchor, tag.is_some())?;
+                let text = text.into_owned();
                 let quoted = style != ScalarStyle::Plain;
-                self.add(Node {
-                    value: Value::Scalar {
-                        text: text.into_owned(),
-                        quoted,
-                    },
-                    span,
-                })
+                let value = Value::Scalar { text, quoted };
+                self.add(Node { value, span })
             }
             Event::SequenceStart(_, anchor, tag) => {
-                no_anchor(anchor)?;
-                no_tag(tag.is_some())?;
+                check_plain(anchor, tag.is_some())?;
                 self.push(Open::Sequence(Vec::new(), span.start))
             }
             Event::MappingStart(_, anchor, tag) => {
-                no_anchor(anchor)?;
-                no_tag(tag.is_some())?;
+                check_plain(anchor, tag.is_some())?;
                 self.push(Open::Mapping {
                     entries: Vec::new(),
                     key: None,
                     start: span.start,
                 })
             }
-            Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
-                Some(Open::Sequence(items, start)) => self.add(Node {
-                    value: Value::Sequence(items),
-                    span: start..start,
-                }),
-                Some(Open::Mapping { entries, start, .. }) => self.add(Node {
-                    value: Value::Mapping(entries),
-                    span: start..start,
-                }),
-                None => Ok(()),
-            },
+            Event::SequenceEnd | Event::MappingEnd => {
+                let (value, start) = match self.open.pop() {
+                    Some(Open::Sequence(items, start)) => (Value::Sequence(items), start),
+                    Some(Open::Mapping { entries, start, .. }) => (Value::Mapping(entries), start),
+                    None => return Ok(()),
+                };
+                let span = start..start;
+                self.add(Node { value, span })
+            }
             // An alias can expand a small file into a huge one, and a reviewer of this line does not see a rule
             // that is defined elsewhere.
-            Event::Alias(_) | Event::UnresolvedAlias(_) => Err((
-                Code::Syntax,
-                "aliases (`*name`) are not supported; write the value itself".to_owned(),
-            )),
+            Event::Alias(_) | Event::UnresolvedAlias(_) => {
+                Err("aliases (`*name`) are not supported; write the value itself".to_owned())
+            }
             // Starts, ends and comments contain no data.
             _ => Ok(()),
         }
     }
 
-    fn push(&mut self, open: Open) -> Result<(), (Code, String)> {
+    fn push(&mut self, open: Open) -> Result<(), String> {
         if self.open.len() >= MAX_DEPTH {
-            return Err((
-                Code::Syntax,
-                format!("nested deeper than {MAX_DEPTH} levels"),
-            ));
+            return Err(format!("nested deeper than {MAX_DEPTH} levels"));
         }
         self.open.push(open);
         Ok(())
     }
 
-    fn add(&mut self, node: Node) -> Result<(), (Code, String)> {
+    fn add(&mut self, node: Node) -> Result<(), String> {
         match self.open.last_mut() {
             None => self.root = Some(node),
             Some(Open::Sequence(items, _)) => items.push(node),
             Some(Open::Mapping { entries, key, .. }) => match key.take() {
                 Some(key) => entries.push((key, node)),
                 None => match node.value {
-                    Value::Scalar { text, .. } => {
-                        *key = Some(Key {
-                            name: text,
-                            span: node.span,
-                        });
+                    Value::Scalar { text: name, .. } => {
+                        let span = node.span;
+                        *key = Some(Key { name, span });
                     }
                     Value::Sequence(_) | Value::Mapping(_) => {
-                        return Err((Code::Syntax, "a key must be plain text".to_owned()));
+                        return Err("a key must be plain text".to_owned());
                     }
                 },
             },
@@ -206,26 +183,15 @@ impl Builder {
     }
 }
 
-fn no_anchor(anchor: usize) -> Result<(), (Code, String)> {
-    if anchor == 0 {
-        Ok(())
-    } else {
-        Err((
-            Code::Syntax,
-            "anchors (`&name`) are not supported; write the value itself".to_owned(),
-        ))
-    }
-}
-
-/// A tag changes a value (`!!str 5`, `!env NAME`); to ignore it would silently change the meaning.
-fn no_tag(given: bool) -> Result<(), (Code, String)> {
-    if given {
-        return Err((
-            Code::Syntax,
-            "tags (`!name`) are not supported; write the value itself".to_owned(),
-        ));
-    }
-    Ok(())
+/// Refuses anchors and tags. A tag changes a value (`!!str 5`, `!env NAME`); to ignore it would silently change the
+/// meaning.
+fn check_plain(anchor: usize, has_tag: bool) -> Result<(), String> {
+    let found = match (anchor, has_tag) {
+        (0, false) => return Ok(()),
+        (0, true) => "tags (`!name`)",
+        (_, _) => "anchors (`&name`)",
+    };
+    Err(format!("{found} are not supported; write the value itself"))
 }
 
 #[cfg(test)]

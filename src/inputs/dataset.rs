@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::base_ref::{BaseRef, DataFile};
-use crate::config::{Dataset, DatasetFile, Endpoint, LoadPoint, Plan, Prompts};
+use crate::config::{Dataset, DatasetFile, Endpoint, LoadPoint, Plan};
 use crate::event::{Events, InputEvent};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::files::{self, Opened};
+use crate::workload::PromptForm;
 use crate::workload::dataset::{
     self, Census, Choice, ChoiceError, DatasetError, Entry, Format, Sample, Selection, TimeUnit,
 };
@@ -69,7 +70,7 @@ const SUPPORTED_FORMATS: &str = "a data file has one JSON object per line, or a 
      example of each";
 
 fn check_synthetic(plan: &Plan) -> Result<(), Failure> {
-    if plan.endpoint == Endpoint::Chat && plan.prompts == Some(Prompts::TokenIds) {
+    if plan.endpoint == Endpoint::Chat && plan.prompts == Some(PromptForm::TokenIds) {
         let message =
             "`prompts: token_ids` does not work with `endpoint: chat`, which accepts only text";
         return Err(Failure::usage(message).hint("remove one of them"));
@@ -164,7 +165,7 @@ fn read_entries(
     let mut reader = opened.reader();
     let (format, begin) = match file.format {
         Some(format) => (format, Vec::new()),
-        None => dataset::recognise(&mut reader)?,
+        None => dataset::detect_format(&mut reader)?,
     };
     let census = dataset::read(format, file.units, begin.as_slice().chain(reader), each)?;
     Ok((format, census))
@@ -172,7 +173,7 @@ fn read_entries(
 
 /// The load point of a trace, and the warm-up derived from it.
 fn take_load(file: &DatasetFile, plan: &mut Plan, selected: &Selected) -> Result<(), Failure> {
-    if !plan.loads_are_usual {
+    if !plan.loads_are_default {
         if file.speedup.is_some() {
             let message =
                 "`speedup` has no effect with a given load: it scales a trace's own arrival times";
@@ -260,7 +261,7 @@ fn no_such_file(path: &Path) -> Failure {
 
 fn dataset_failure(path: &Path, error: &DatasetError) -> Failure {
     let place = match error {
-        DatasetError::Line { .. } | DatasetError::Entry { .. } | DatasetError::Json(_) => ",",
+        DatasetError::Entry { .. } | DatasetError::Json(_) => ",",
         DatasetError::Read(_) | DatasetError::Empty | DatasetError::Unknown(_) => "",
     };
     let failure = Failure::usage(format!("`{}`{place} {error}", path.display()));

@@ -9,7 +9,7 @@ use crate::secret;
 /// Overrides the file with the flags, by header name and body key. From here on header values are masked.
 pub(crate) fn lay(args: &LoadArgs, plan: &mut Plan) -> Result<(), Failure> {
     let headers = Headers::of_lines(&args.header).map_err(|wrong| wrong_header(&wrong))?;
-    plan.headers.lay(headers);
+    plan.headers.override_with(headers);
     plan.headers
         .resolve(&environment)
         .map_err(|wrong| wrong_header(&wrong))?;

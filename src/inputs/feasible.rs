@@ -52,7 +52,7 @@ pub(crate) fn check_requests(plan: &Plan, events: &Events) -> Result<(), Failure
         return Ok(());
     };
     let requests = plan.num_requests;
-    if slots > requests && !plan.loads_are_usual {
+    if slots > requests && !plan.loads_are_default {
         let message = format!("`concurrency` {slots} is never reached with {requests} requests");
         return Err(Failure::usage(message).hint(format!(
             "raise `num_requests` (`--num-prompts`) to {slots} or more, or lower `concurrency`"

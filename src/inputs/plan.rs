@@ -246,7 +246,7 @@ fn lay_load(args: &LoadArgs, plan: &mut Plan) -> Result<(), Failure> {
         plan.warmup_requests == Plan::default_warmup(&plan.loads, plan.num_requests);
     if let Some(loads) = load_points(args)? {
         plan.loads = loads;
-        plan.loads_are_usual = false;
+        plan.loads_are_default = false;
     }
     if let Some(count) = args.num_prompts {
         plan.num_requests = at_least_one("--num-prompts", count)?;

@@ -130,7 +130,7 @@ impl Answer {
     }
 
     /// The summary of an answer that did not end normally.
-    pub(super) fn broken_off(self) -> StreamSummary {
+    pub(super) fn into_summary(self) -> StreamSummary {
         self.summary
     }
 }

@@ -49,23 +49,16 @@ impl Serialize for More<'_> {
     }
 }
 
+#[derive(Serialize)]
+#[serde(untagged)]
 enum PromptBody<'a> {
     TokenIds(&'a [u32]),
     Text(String),
 }
 
-impl Serialize for PromptBody<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::TokenIds(ids) => ids.serialize(serializer),
-            Self::Text(text) => text.serialize(serializer),
-        }
-    }
-}
-
 #[derive(Serialize)]
 struct MessageBody<'a> {
-    role: &'static str,
+    role: Role,
     content: Cow<'a, str>,
 }
 
@@ -110,7 +103,7 @@ impl RequestTemplate {
             }
             (Endpoint::Chat, Prompt::Messages(messages)) => {
                 let messages = messages.iter().map(|message| MessageBody {
-                    role: message.role.name(),
+                    role: message.role,
                     content: Cow::Borrowed(&message.content),
                 });
                 (None, Some(messages.collect()))
@@ -118,7 +111,7 @@ impl RequestTemplate {
             // The chat API does not accept token ids; the numbers as words are at least the same for both sides.
             (Endpoint::Chat, Prompt::Words(_) | Prompt::Text(_) | Prompt::TokenIds(_)) => {
                 let content = Cow::Owned(request.prompt.text());
-                let role = Role::User.name();
+                let role = Role::User;
                 (None, Some(vec![MessageBody { role, content }]))
             }
         };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Client, Drive, LoadError, Patience, RequestTemplate};
+use super::{Client, LoadError, LoadTest, RequestTemplate, StopConditions};
 use crate::config::{Endpoint, ExtraBody, LoadPoint, Sampling};
 use crate::measure::ClientLoad;
 use crate::stats::number;
@@ -102,7 +102,7 @@ async fn drive(
     tokens: u32,
     cancel: &CancellationToken,
 ) -> Result<(ClientLoad, f64), LoadError> {
-    let drive = Drive {
+    let drive = LoadTest {
         client: Client::find(&format!("http://{address}/"), None).await?,
         template: RequestTemplate {
             endpoint: Endpoint::Completions,
@@ -124,7 +124,7 @@ async fn drive(
         timeout: TIMEOUT,
         duration: None,
         seed: 0,
-        patience: Patience::default(),
+        stop_conditions: StopConditions::default(),
     };
     let driven = drive.run_against_own(cancel).await?;
     match driven.traces.iter().find(|trace| !trace.outcome.is_ok()) {

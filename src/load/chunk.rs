@@ -57,22 +57,18 @@ const ENDS: [&str; 4] = ["stop", "length", "tool_calls", "function_call"];
 
 #[derive(Deserialize)]
 struct Event<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     choices: Option<Vec<Choice<'a>>>,
-    #[serde(default)]
     usage: Option<Usage>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     system_fingerprint: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     error: Option<&'a RawValue>,
     // Fields of an error without the field `error`.
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     object: Option<&'a RawValue>,
-    #[serde(default)]
     message: Option<IgnoredAny>,
-    #[serde(default)]
     code: Option<IgnoredAny>,
-    #[serde(default)]
     detail: Option<IgnoredAny>,
 }
 
@@ -97,40 +93,39 @@ impl Event<'_> {
 struct Choice<'a> {
     #[serde(default)]
     index: Count,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     text: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     delta: Option<Delta<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     finish_reason: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]
 struct Delta<'a> {
-    #[serde(default)]
     role: Option<IgnoredAny>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     content: Option<Text<'a>>,
     // vLLM called it `reasoning_content` before it became `reasoning`.
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     reasoning_content: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     reasoning: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     tool_calls: Option<Vec<ToolCall<'a>>>,
 }
 
 #[derive(Deserialize)]
 struct ToolCall<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     function: Option<Function<'a>>,
 }
 
 #[derive(Deserialize)]
 struct Function<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     name: Option<&'a RawValue>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     arguments: Option<&'a RawValue>,
 }
 

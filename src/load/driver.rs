@@ -12,13 +12,12 @@ use super::body::RequestTemplate;
 use super::client::Client;
 use super::early_answers::reject_early_answers;
 use super::engine::Engine;
+use super::engine_io::{EngineInput, LoadResult};
 use super::instant::of_duration;
-use super::order::{Order, Ran};
 use super::prepared::Prepared;
 use super::schedule::{Schedule, Shape, Turn};
-use super::watch::Patience;
+use super::watch::StopConditions;
 use crate::config::LoadPoint;
-use crate::measure::{ClientLoad, RequestTrace, Stop};
 use crate::workload::{Request, arrivals, ramped};
 
 /// Connections that an open loop opens in advance. It opens more as needed.
@@ -29,7 +28,7 @@ const OTHER_FILES: u64 = 128;
 
 /// One measurement at one load point.
 #[derive(Clone, Debug)]
-pub struct Drive {
+pub struct LoadTest {
     /// The server.
     pub client: Client,
     /// Settings of all requests.
@@ -48,22 +47,7 @@ pub struct Drive {
     /// Seed of arrival times.
     pub seed: u64,
     /// When to stop early.
-    pub patience: Patience,
-}
-
-/// Result of a measurement.
-#[derive(Clone, Debug, Default)]
-pub struct Driven {
-    /// One trace per request that was started, in workload order.
-    pub traces: Vec<RequestTrace>,
-    /// Time from the first send to the last byte.
-    pub wall_time: Duration,
-    /// `system_fingerprint` of the server's answers.
-    pub fingerprint: Option<String>,
-    /// The load generator's own load.
-    pub client: ClientLoad,
-    /// Why it ended early; requests that were in flight then have no trace.
-    pub stop: Option<Stop>,
+    pub stop_conditions: StopConditions,
 }
 
 /// Stops the thread when its result is no longer awaited.
@@ -75,62 +59,67 @@ impl Drop for StopOnDrop {
     }
 }
 
-impl Drive {
+impl LoadTest {
     /// Sends the requests and waits for the last answer. `done` counts ended requests, for progress. Cancelling drops
     /// every connection at once.
     pub async fn run(
         self,
         done: Arc<AtomicUsize>,
         cancel: &CancellationToken,
-    ) -> Result<Driven, LoadError> {
-        let mut ran = self.send(done, cancel).await?;
-        let first = std::mem::take(&mut ran.first);
-        ran.client.unasked += reject_early_answers(&mut ran.traces, first);
-        Ok(collect(ran))
+    ) -> Result<LoadResult, LoadError> {
+        let (mut result, first) = self.send(done, cancel).await?;
+        result.client.unasked += reject_early_answers(&mut result.traces, first);
+        Ok(result)
     }
 
     /// The same against perfgate's own server, which sends whole answers at once and no unrequested ones.
     pub(super) async fn run_against_own(
         self,
         cancel: &CancellationToken,
-    ) -> Result<Driven, LoadError> {
-        self.send(Arc::default(), cancel).await.map(collect)
+    ) -> Result<LoadResult, LoadError> {
+        let (result, _first) = self.send(Arc::default(), cancel).await?;
+        Ok(result)
     }
 
+    /// The result, and the requests that were the first on their connection.
     async fn send(
         self,
         done: Arc<AtomicUsize>,
         cancel: &CancellationToken,
-    ) -> Result<Ran, LoadError> {
+    ) -> Result<(LoadResult, Vec<usize>), LoadError> {
         let in_flight_wanted = match self.load {
             LoadPoint::Concurrency(slots) => Some(slots),
             LoadPoint::Rate { .. } | LoadPoint::Trace { .. } => None,
         };
         let stop = StopOnDrop(Arc::default());
-        let order = self.order(done, Arc::clone(&stop.0))?;
+        let input = self.engine_input(done, Arc::clone(&stop.0))?;
         let (sender, receiver) = tokio::sync::oneshot::channel();
         // A separate thread, so that the work of the runtime is not part of a latency.
         let thread = std::thread::Builder::new()
             .name("load".to_owned())
             .spawn(move || {
                 // The receiver is gone if the measurement was abandoned.
-                let _no_receiver = sender.send(Engine::new(order).and_then(Engine::run));
+                let _no_receiver = sender.send(Engine::new(input).and_then(Engine::run));
             })
             .map_err(LoadError::System)?;
-        let ran = tokio::select! {
-            ran = receiver => ran,
+        let ended = tokio::select! {
+            ended = receiver => ended,
             () = cancel.cancelled() => return Err(LoadError::Cancelled),
         };
-        match ran {
-            Ok(ran) => ran.map(|mut ran| {
-                ran.client.in_flight_wanted = in_flight_wanted;
-                ran
-            }),
-            Err(_gone) => Err(LoadError::Broken(panic_message(thread.join()))),
-        }
+        let Ok(ended) = ended else {
+            return Err(LoadError::Broken(panic_message(thread.join())));
+        };
+        let (mut result, first) = ended?;
+        result.client.in_flight_wanted = in_flight_wanted;
+        result.complete();
+        Ok((result, first))
     }
 
-    fn order(self, done: Arc<AtomicUsize>, cancelled: Arc<AtomicBool>) -> Result<Order, LoadError> {
+    fn engine_input(
+        self,
+        done: Arc<AtomicUsize>,
+        cancelled: Arc<AtomicBool>,
+    ) -> Result<EngineInput, LoadError> {
         let count = self.requests.len();
         // Files needed from the start, and the most that can be needed.
         let (shape, connections, most) = match self.load {
@@ -177,13 +166,13 @@ impl Drive {
             })
             .collect();
         allow_files(connections as u64 + OTHER_FILES, most as u64 + OTHER_FILES)?;
-        Ok(Order {
+        Ok(EngineInput {
             prepared: Prepared::new(self.requests, self.template, &self.client),
             client: self.client,
             schedule: Schedule::new(shape, &turns, self.duration.map(of_duration)),
             connections,
             timeout: self.timeout,
-            patience: self.patience,
+            stop_conditions: self.stop_conditions,
             done,
             cancelled,
         })
@@ -217,35 +206,6 @@ fn panic_message(ended: std::thread::Result<()>) -> String {
         .map(|text| (*text).to_owned());
     text.or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "the thread panicked without a message".to_owned())
-}
-
-fn collect(ran: Ran) -> Driven {
-    let Ran {
-        mut traces,
-        first: _,
-        fingerprint,
-        client,
-        stop,
-    } = ran;
-    traces.sort_by_key(|trace| trace.index);
-    let first = traces
-        .iter()
-        .map(|trace| trace.due.min(trace.sent))
-        .min_by(f64::total_cmp);
-    let last = traces
-        .iter()
-        .map(|trace| trace.ended)
-        .max_by(f64::total_cmp);
-    let wall_time = first
-        .zip(last)
-        .map_or(0.0, |(first, last)| (last - first).max(0.0));
-    Driven {
-        wall_time: Duration::from_secs_f64(wall_time),
-        traces,
-        fingerprint,
-        client,
-        stop,
-    }
 }
 
 #[cfg(test)]

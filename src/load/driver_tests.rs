@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Drive, Driven};
+use super::{LoadResult, LoadTest};
 use crate::config::{Endpoint, ExtraBody, LoadPoint, Sampling};
-use crate::load::{Client, LoadError, Patience, RequestTemplate};
+use crate::load::{Client, LoadError, RequestTemplate, StopConditions};
 use crate::measure::{RequestOutcome, Stop};
 use crate::workload::{Follows, Prompt, Request};
 
@@ -118,7 +118,7 @@ fn request(index: usize, follows: Option<Follows>) -> Request {
     }
 }
 
-async fn drive(address: SocketAddr, load: LoadPoint, requests: Vec<Request>) -> Driven {
+async fn drive(address: SocketAddr, load: LoadPoint, requests: Vec<Request>) -> LoadResult {
     let drive = order(address, load, requests).await;
     drive
         .run(Arc::default(), &CancellationToken::new())
@@ -126,8 +126,8 @@ async fn drive(address: SocketAddr, load: LoadPoint, requests: Vec<Request>) -> 
         .unwrap()
 }
 
-async fn order(address: SocketAddr, load: LoadPoint, requests: Vec<Request>) -> Drive {
-    Drive {
+async fn order(address: SocketAddr, load: LoadPoint, requests: Vec<Request>) -> LoadTest {
+    LoadTest {
         client: Client::find(&format!("http://{address}/v1/completions"), None)
             .await
             .unwrap(),
@@ -143,11 +143,11 @@ async fn order(address: SocketAddr, load: LoadPoint, requests: Vec<Request>) -> 
         timeout: Duration::from_millis(700),
         duration: None,
         seed: 1,
-        patience: Patience::default(),
+        stop_conditions: StopConditions::default(),
     }
 }
 
-fn outcomes(driven: &Driven) -> Vec<String> {
+fn outcomes(driven: &LoadResult) -> Vec<String> {
     driven
         .traces
         .iter()
@@ -368,7 +368,7 @@ async fn a_measurement_ends_when_more_requests_fail_than_allowed() {
     let address = server(|_| Action::Drop);
     let requests = (0..24).map(|index| request(index, None)).collect();
     let mut order = order(address, LoadPoint::Concurrency(1), requests).await;
-    order.patience.most_failures = Some(2);
+    order.stop_conditions.most_failures = Some(2);
     let driven = order
         .run(Arc::default(), &CancellationToken::new())
         .await
@@ -406,7 +406,7 @@ async fn unrequested_bytes_close_the_connection_and_are_counted_or_end_the_measu
         });
         let requests = vec![request(0, None), request(1, Some(follows))];
         let mut order = order(address, LoadPoint::Concurrency(1), requests).await;
-        order.patience.most_unasked = most_unasked;
+        order.stop_conditions.most_unasked = most_unasked;
         let driven = order
             .run(Arc::default(), &CancellationToken::new())
             .await

@@ -23,13 +23,13 @@ use rustix::time::{
 use super::LoadError;
 use super::client::Client;
 use super::connection::{Connection, Open, ReadBuffers};
+use super::engine_io::{EngineInput, LoadResult};
 use super::exchange::{Exchange, Progress};
 use super::instant::{Clock, Nanoseconds, of_duration, seconds};
-use super::order::{Order, Ran};
 use super::own_load::OwnLoad;
-use super::precedence::Precedence;
 use super::prepared::Prepared;
 use super::schedule::{Schedule, Step};
+use super::thread_priority::ThreadPriority;
 use super::watch::Watch;
 use crate::measure::{ClientLoad, RequestOutcome, RequestTrace, Stop};
 
@@ -89,7 +89,7 @@ pub(super) struct Engine {
     empty: Vec<usize>,
     buffers: ReadBuffers,
     own_load: OwnLoad,
-    precedence: Precedence,
+    priority: ThreadPriority,
     watch: Watch,
     /// Why the measurement ends early.
     stop: Option<Stop>,
@@ -106,7 +106,7 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub(super) fn new(order: Order) -> Result<Self, LoadError> {
+    pub(super) fn new(input: EngineInput) -> Result<Self, LoadError> {
         let system = |error: rustix::io::Errno| LoadError::System(error.into());
         let poll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(system)?;
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
@@ -115,14 +115,14 @@ impl Engine {
         epoll::add(&poll, &timer, name, epoll::EventFlags::IN).map_err(system)?;
         // The default timer slack of 50 µs would delay every send. This is the least that the kernel allows.
         let _slack = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
-        let watch = Watch::new(order.patience, order.prepared.output_tokens());
+        let watch = Watch::new(input.stop_conditions, input.prepared.output_tokens());
         let mut engine = Self {
-            client: order.client,
-            prepared: order.prepared,
-            schedule: order.schedule,
-            timeout: of_duration(order.timeout),
-            done: order.done,
-            cancelled: order.cancelled,
+            client: input.client,
+            prepared: input.prepared,
+            schedule: input.schedule,
+            timeout: of_duration(input.timeout),
+            done: input.done,
+            cancelled: input.cancelled,
             clock: Clock::start(),
             poll,
             timer,
@@ -132,7 +132,7 @@ impl Engine {
             empty: Vec::new(),
             buffers: ReadBuffers::new(READ),
             own_load: OwnLoad::start(),
-            precedence: Precedence::take(),
+            priority: ThreadPriority::take(),
             watch,
             stop: None,
             round_trip: Nanoseconds::MAX,
@@ -142,16 +142,17 @@ impl Engine {
             traces: Vec::new(),
             fingerprint: None,
         };
-        engine.connect_ahead(order.connections)?;
+        engine.connect_ahead(input.connections)?;
         // The connections of the first requests, and the usual number after them.
         engine
             .prepared
-            .render_ahead(&engine.schedule, order.connections + AHEAD)?;
+            .render_ahead(&engine.schedule, input.connections + AHEAD)?;
         Ok(engine)
     }
 
-    /// Sends everything, and waits for the last answer or for a reason to stop early.
-    pub(super) fn run(mut self) -> Result<Ran, LoadError> {
+    /// Sends everything, and waits for the last answer or for a reason to stop early. Also returns the requests that were
+    /// the first on their connection.
+    pub(super) fn run(mut self) -> Result<(LoadResult, Vec<usize>), LoadError> {
         self.clock = Clock::start();
         self.own_load = OwnLoad::start();
         // Times before the start are invalid on the new clock.
@@ -165,8 +166,8 @@ impl Engine {
             if now >= next_look {
                 self.check_cancelled()?;
                 self.give_up_late(now);
-                self.precedence.review();
-                let stop = self.watch.look(&self.own_load, &self.traces);
+                self.priority.review();
+                let stop = self.watch.check_client(&self.own_load, &self.traces);
                 let stop = stop.or_else(|| self.watch.unasked(self.unasked));
                 self.stop = self.stop.take().or(stop);
                 next_look = now + of_duration(TICK);
@@ -193,16 +194,17 @@ impl Engine {
         }
         let client = ClientLoad {
             unasked: self.unasked,
-            real_time: self.precedence.was_real_time(),
+            real_time: self.priority.was_real_time(),
             ..self.own_load.so_far()
         };
-        Ok(Ran {
+        let result = LoadResult {
             traces: self.traces,
-            first: self.first,
             fingerprint: self.fingerprint,
             client,
             stop: self.stop,
-        })
+            ..LoadResult::default()
+        };
+        Ok((result, self.first))
     }
 
     fn check_cancelled(&self) -> Result<(), LoadError> {

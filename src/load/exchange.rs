@@ -195,14 +195,14 @@ impl Exchange {
         outcome: Option<RequestOutcome>,
     ) -> (RequestTrace, Option<String>) {
         let (summary, outcome) = match (outcome, self.response.status()) {
-            (Some(outcome), _) => (self.answer.broken_off(), outcome),
+            (Some(outcome), _) => (self.answer.into_summary(), outcome),
             (None, Some(OK)) if self.body == Body::NoStream => {
                 let body = String::from_utf8_lossy(&self.error_body);
                 let reason = format!(
                     "the answer is not a stream of events: {}",
                     error_text(&body)
                 );
-                (self.answer.broken_off(), RequestOutcome::Failed(reason))
+                (self.answer.into_summary(), RequestOutcome::Failed(reason))
             }
             (None, Some(OK)) => self.answer.finish(seconds(ended)),
             (None, status) => {
@@ -213,7 +213,7 @@ impl Exchange {
                     None => error_text(&body),
                 };
                 let outcome = RequestOutcome::Failed(format!("HTTP {status}: {reason}"));
-                (self.answer.broken_off(), outcome)
+                (self.answer.into_summary(), outcome)
             }
         };
         let first_chunk_tokens = summary.first_chunk_tokens();

@@ -1,17 +1,17 @@
 //! The load generator: sends requests when they are due, and stamps what comes back.
 //!
 //! ```text
-//!            schedule          body                     kernel stamps
-//! Drive ──▶ (what is due) ──▶ engine thread ──▶ connection ⇄ socket ──▶ server
-//!   ▲                           │                               │
-//!   │ Driven: traces,           │ exchange ◀── sse ◀── response ◀┘
-//!   └── own load, early_answers ◀─────┴─▶ answer (outcome and chunks of one request)
+//!              schedule          body                     kernel stamps
+//! LoadTest ──▶ (what is due) ──▶ engine thread ──▶ connection ⇄ socket ──▶ server
+//!     ▲                           │                               │
+//!     │ LoadResult: traces,       │ exchange ◀── sse ◀── response ◀┘
+//!     └── own load, early_answers ◀─────┴─▶ answer (outcome and chunks of one request)
 //! ```
 //!
 //! One thread sends and reads everything, without async and without a lock, so that its own cost per chunk is known
 //! ([`ceiling()`] measures it). `response` removes HTTP's framing, `sse` splits events, `chunk` finds the generated text in one.
 //! A chunk's time is when the kernel received it, not when it was read. `own_load` measures what the thread needs,
-//! `precedence` gets it a CPU, and `watch` ends a measurement early that cannot count any more. This module does not
+//! `thread_priority` gets it a CPU, and `watch` ends a measurement early that cannot count any more. This module does not
 //! judge: a failed request is an outcome in its trace, and [`crate::measure`] turns traces into metrics.
 
 mod answer;
@@ -23,16 +23,16 @@ mod connection;
 mod driver;
 mod early_answers;
 mod engine;
+mod engine_io;
 mod exchange;
 mod instant;
-mod order;
 mod own_load;
-mod precedence;
 mod prepared;
 pub mod response;
 mod schedule;
 mod socket;
 pub mod sse;
+mod thread_priority;
 mod watch;
 
 use std::io;
@@ -40,8 +40,9 @@ use std::io;
 pub use body::RequestTemplate;
 pub use ceiling::{Ceiling, ceiling};
 pub use client::Client;
-pub use driver::{Drive, Driven};
-pub use watch::Patience;
+pub use driver::LoadTest;
+pub use engine_io::LoadResult;
+pub use watch::StopConditions;
 
 /// Why the load could not be generated. A failed request is counted instead.
 #[derive(Debug, thiserror::Error)]

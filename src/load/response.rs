@@ -319,9 +319,9 @@ impl Framing {
                 chunked = values()
                     .next_back()
                     .is_some_and(|last| last.eq_ignore_ascii_case("chunked"));
-                coding = values().find_map(hiding).or(coding);
+                coding = values().find_map(unreadable_coding).or(coding);
             } else if is("content-encoding") {
-                coding = values().find_map(hiding).or(coding);
+                coding = values().find_map(unreadable_coding).or(coding);
             } else if is("location") {
                 let shown = value.split('?').next().unwrap_or_default().chars();
                 location = Some(shown.take(LONGEST_LOCATION).collect());
@@ -363,7 +363,7 @@ impl Framing {
 }
 
 /// A coding that hides the content.
-fn hiding(coding: &str) -> Option<String> {
+fn unreadable_coding(coding: &str) -> Option<String> {
     let plain = ["chunked", "identity", ""];
     let is_plain = plain.iter().any(|plain| coding.eq_ignore_ascii_case(plain));
     (!is_plain).then(|| coding.chars().take(LONGEST_CODING).collect())

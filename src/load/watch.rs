@@ -14,7 +14,7 @@ const FEWEST_TIMED_OUT: usize = 2;
 
 /// When a measurement ends early.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Patience {
+pub struct StopConditions {
     /// How many requests may fail; one more exceeds the plan's `max_error_rate`. `None` where failures are a result, as in
     /// a sweep.
     pub most_failures: Option<usize>,
@@ -27,7 +27,7 @@ pub struct Patience {
 /// State of a measurement so far.
 #[derive(Debug)]
 pub(super) struct Watch {
-    patience: Patience,
+    conditions: StopConditions,
     /// Output tokens of all requests.
     tokens: u64,
     failures: usize,
@@ -42,9 +42,9 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(patience: Patience, tokens: u64) -> Self {
+    pub(super) fn new(conditions: StopConditions, tokens: u64) -> Self {
         Self {
-            patience,
+            conditions,
             tokens,
             failures: 0,
             timed_out: 0,
@@ -69,20 +69,20 @@ impl Watch {
         if self.timed_out > 0 && self.timed_out >= self.at_stake {
             return Some(Stop::Hung);
         }
-        let most = self.patience.most_failures?;
+        let most = self.conditions.most_failures?;
         (self.failures > most).then_some(Stop::Failing)
     }
 
     /// Unrequested bytes have arrived so often.
     pub(super) fn unasked(&self, times: u64) -> Option<Stop> {
-        let most = self.patience.most_unasked?;
+        let most = self.conditions.most_unasked?;
         (times > most).then_some(Stop::Unasked)
     }
 
     /// Checks from time to time whether the load generator is delayed.
-    pub(super) fn look(&mut self, own: &OwnLoad, traces: &[RequestTrace]) -> Option<Stop> {
+    pub(super) fn check_client(&mut self, own: &OwnLoad, traces: &[RequestTrace]) -> Option<Stop> {
         let now = own.elapsed();
-        if !self.patience.needs_cpu || now - self.since < WINDOW {
+        if !self.conditions.needs_cpu || now - self.since < WINDOW {
             return None;
         }
         let so_far = own.so_far();
@@ -106,11 +106,11 @@ mod tests {
     use super::*;
 
     fn watch(most_failures: Option<usize>) -> Watch {
-        let patience = Patience {
+        let conditions = StopConditions {
             most_failures,
-            ..Patience::default()
+            ..StopConditions::default()
         };
-        Watch::new(patience, 1_000)
+        Watch::new(conditions, 1_000)
     }
 
     fn failed() -> RequestOutcome {
@@ -158,11 +158,11 @@ mod tests {
 
     #[test]
     fn a_measurement_ends_when_unrequested_bytes_exceed_their_limit() {
-        let patience = Patience {
+        let conditions = StopConditions {
             most_unasked: Some(2),
-            ..Patience::default()
+            ..StopConditions::default()
         };
-        let of_two = Watch::new(patience, 1_000);
+        let of_two = Watch::new(conditions, 1_000);
         assert_eq!(
             [0, 2, 3].map(|times| of_two.unasked(times)),
             [None, None, Some(Stop::Unasked)]

@@ -6,49 +6,16 @@ use super::covariates::Concerns;
 use crate::record::telemetry::ServerCounts;
 use crate::stats::number;
 
-/// The server's own `/metrics` of the measured time: differences of counters and of histogram sums, so that means are
-/// exact, unlike quantiles between bucket bounds. Seconds. `None`: not reported.
+/// The server's own `/metrics` of the measured time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServerFigures {
-    /// Requests that ended, for any reason.
-    pub requests: Option<f64>,
-    /// Prompt tokens processed.
-    pub prompt_tokens: Option<f64>,
-    /// Tokens generated.
-    pub output_tokens: Option<f64>,
-    /// Mean time to first token, from the arrival in the server.
-    pub ttft: Option<f64>,
-    /// Mean time per output token of a request, as [`crate::metric`] defines TPOT.
-    pub tpot: Option<f64>,
-    /// Mean gap between tokens.
-    pub itl: Option<f64>,
-    /// Mean time from arrival to the last token.
-    pub e2e: Option<f64>,
-    /// Mean time in the queue.
-    pub queue: Option<f64>,
-    /// Mean time from the first scheduling to the first token.
-    pub prefill: Option<f64>,
-    /// Mean time from the first to the last token.
-    pub decode: Option<f64>,
-    /// Requests pre-empted.
-    pub preemptions: Option<f64>,
-    /// Peaks of the samples in between.
-    pub peaks: ServerPeaks,
+    /// Differences of counters, means from differences of histogram sums, which are exact, unlike quantiles between bucket
+    /// bounds, and peaks of the samples in between.
+    pub counts: ServerCounts,
     /// Whether the process was restarted.
     pub restarted: bool,
-    /// Whether the answers came from several servers behind one address, so that no figure above belongs to the load.
+    /// Whether the answers came from several servers behind one address, so that no count belongs to the load.
     pub several_servers: bool,
-}
-
-/// Peaks of the samples during the repeat.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct ServerPeaks {
-    /// Requests running.
-    pub running: Option<f64>,
-    /// Requests waiting.
-    pub waiting: Option<f64>,
-    /// Share of the KV cache in use, 0 to 1.
-    pub kv_cache_usage: Option<f64>,
 }
 
 /// The client's figures of the same time.
@@ -98,7 +65,7 @@ impl ServerFigures {
         }
         self.foreign_load(ours, &mut concerns);
         self.latencies(ours, &mut concerns);
-        if let Some(preempted) = self.preemptions.filter(|count| *count > 0.0) {
+        if let Some(preempted) = self.counts.preemptions.filter(|count| *count > 0.0) {
             concerns.warn("pre-emptions", format!(
                 "the server pre-empted {preempted:.0} of {} requests: its KV cache is too small for this load, and the latencies of these requests have a jump",
                 ours.requests
@@ -109,7 +76,8 @@ impl ServerFigures {
 
     /// Load of other clients.
     fn foreign_load(&self, ours: &ClientFigures, concerns: &mut Concerns) {
-        let (Some(requests), Some(tokens)) = (self.requests, self.output_tokens) else {
+        let (Some(requests), Some(tokens)) = (self.counts.requests, self.counts.output_tokens)
+        else {
             return;
         };
         let sent = number(ours.requests as u64);
@@ -132,9 +100,9 @@ impl ServerFigures {
             return;
         }
         for (name, here, there) in [
-            ("TTFT", ours.ttft, self.ttft),
-            ("TPOT", ours.tpot, self.tpot),
-            ("E2E", ours.e2e, self.e2e),
+            ("TTFT", ours.ttft, self.counts.ttft_mean),
+            ("TPOT", ours.tpot, self.counts.tpot_mean),
+            ("E2E", ours.e2e, self.counts.e2e_mean),
         ] {
             if let (Some(here), Some(there)) = (here, there)
                 && here < there * (1.0 - BELOW)
@@ -146,7 +114,7 @@ impl ServerFigures {
                 ));
             }
         }
-        if let (Some(here), Some(there)) = (ours.ttft, self.ttft)
+        if let (Some(here), Some(there)) = (ours.ttft, self.counts.ttft_mean)
             && here - there > (OUTSIDE * there).max(LEAST_OUTSIDE)
         {
             concerns.warn("outside of the server", format!(
@@ -154,27 +122,6 @@ impl ServerFigures {
                 (here - there) * 1e3,
                 here * 1e3
             ));
-        }
-    }
-
-    /// For the result file.
-    pub fn described(&self) -> ServerCounts {
-        ServerCounts {
-            requests: self.requests,
-            prompt_tokens: self.prompt_tokens,
-            output_tokens: self.output_tokens,
-            ttft_mean: self.ttft,
-            tpot_mean: self.tpot,
-            itl_mean: self.itl,
-            e2e_mean: self.e2e,
-            queue_mean: self.queue,
-            prefill_mean: self.prefill,
-            decode_mean: self.decode,
-            prefix_cache_hit_rate: None,
-            preemptions: self.preemptions,
-            running_peak: self.peaks.running,
-            waiting_peak: self.peaks.waiting,
-            kv_cache_usage_peak: self.peaks.kv_cache_usage,
         }
     }
 }
@@ -195,14 +142,21 @@ mod tests {
         }
     }
 
-    fn theirs() -> ServerFigures {
-        ServerFigures {
+    fn theirs() -> ServerCounts {
+        ServerCounts {
             requests: Some(100.0),
             output_tokens: Some(3200.0),
-            ttft: Some(0.030),
-            tpot: Some(0.010),
-            e2e: Some(0.341),
+            ttft_mean: Some(0.030),
+            tpot_mean: Some(0.010),
+            e2e_mean: Some(0.341),
             preemptions: Some(0.0),
+            ..ServerCounts::default()
+        }
+    }
+
+    fn figures(counts: &ServerCounts) -> ServerFigures {
+        ServerFigures {
+            counts: counts.clone(),
             ..ServerFigures::default()
         }
     }
@@ -217,39 +171,42 @@ mod tests {
 
     #[test]
     fn figures_that_agree_give_no_message() {
-        assert_eq!(messages(&theirs(), &ours()), "");
+        assert_eq!(messages(&figures(&theirs()), &ours()), "");
         assert_eq!(messages(&ServerFigures::default(), &ours()), "");
     }
 
     #[test]
     fn another_client_voids_the_repeat_and_late_counts_of_the_warm_up_do_not() {
-        let late = ServerFigures {
+        let late = ServerCounts {
             requests: Some(104.0),
             output_tokens: Some(3328.0),
             ..theirs()
         };
-        assert_eq!(messages(&late, &ours()), "");
-        let stranger = ServerFigures {
+        assert_eq!(messages(&figures(&late), &ours()), "");
+        let stranger = ServerCounts {
             requests: Some(130.0),
             output_tokens: Some(4100.0),
             ..theirs()
         };
-        insta::assert_snapshot!(messages(&stranger, &ours()), @"void: the server answered 130 requests in the measured time, but perfgate sent 100: another client uses the server");
+        insta::assert_snapshot!(messages(&figures(&stranger), &ours()), @"void: the server answered 130 requests in the measured time, but perfgate sent 100: another client uses the server");
         // The server also counted our failed requests.
         let failed = ClientFigures {
             all_whole: false,
             output_tokens: 2000,
             ..ours()
         };
-        assert_eq!(messages(&stranger, &failed), "");
+        assert_eq!(messages(&figures(&stranger), &failed), "");
     }
 
     #[test]
     fn a_restart_voids_the_repeat_before_other_reasons() {
         let restarted = ServerFigures {
             restarted: true,
-            requests: Some(900.0),
-            ..theirs()
+            counts: ServerCounts {
+                requests: Some(900.0),
+                ..theirs()
+            },
+            ..ServerFigures::default()
         };
         insta::assert_snapshot!(messages(&restarted, &ours()), @"void: the server was restarted during the repeat");
     }
@@ -265,12 +222,12 @@ mod tests {
 
     #[test]
     fn contradictions_pre_emptions_and_time_outside_the_server_are_reported() {
-        let other = ServerFigures {
-            ttft: Some(0.100),
+        let other = ServerCounts {
+            ttft_mean: Some(0.100),
             preemptions: Some(3.0),
             ..theirs()
         };
-        insta::assert_snapshot!(messages(&other, &ours()), @"
+        insta::assert_snapshot!(messages(&figures(&other), &ours()), @"
         the mean TTFT is 32.0 ms at the client and 100.0 ms by the server's counters: one of them is wrong
         the server pre-empted 3 of 100 requests: its KV cache is too small for this load, and the latencies of these requests have a jump
         ");
@@ -278,11 +235,11 @@ mod tests {
             tpot: Some(0.005),
             ..ours()
         };
-        insta::assert_snapshot!(messages(&theirs(), &half), @"the mean TPOT is 5.0 ms at the client and 10.0 ms by the server's counters: one of them is wrong");
+        insta::assert_snapshot!(messages(&figures(&theirs()), &half), @"the mean TPOT is 5.0 ms at the client and 10.0 ms by the server's counters: one of them is wrong");
         let far = ClientFigures {
             ttft: Some(0.050),
             ..ours()
         };
-        insta::assert_snapshot!(messages(&theirs(), &far), @"20.0 ms of the mean TTFT of 50.0 ms are outside the server's own measurement: network, its HTTP front end, or this machine");
+        insta::assert_snapshot!(messages(&figures(&theirs()), &far), @"20.0 ms of the mean TTFT of 50.0 ms are outside the server's own measurement: network, its HTTP front end, or this machine");
     }
 }

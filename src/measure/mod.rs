@@ -12,7 +12,7 @@ mod trace;
 
 pub use client::{ClientLoad, Lateness, Stop, first_chunks, most_unasked};
 pub use covariates::{Concerns, Warning};
-pub use cross_check::{ClientFigures, ServerFigures, ServerPeaks};
+pub use cross_check::{ClientFigures, ServerFigures};
 pub use offered::offered_rate;
 pub use prompts::prompt_lengths;
 pub use repeat::{Observed, repeat};

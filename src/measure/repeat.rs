@@ -107,41 +107,31 @@ fn within<'a>(traces: impl Iterator<Item = &'a RequestTrace>, limits: [Option<f6
 }
 
 fn samples(traces: &[RequestTrace]) -> Samples {
-    let ok = |trace: &RequestTrace, value: Option<f64>| {
-        value.filter(|_| trace.outcome.is_ok()).map(microseconds)
+    let time = |value: fn(&RequestTrace) -> Option<f64>| {
+        column(traces, |trace| {
+            let value = value(trace).filter(|_| trace.outcome.is_ok());
+            value.map(microseconds)
+        })
     };
     Samples {
-        status: Some(
-            traces
-                .iter()
-                .map(|trace| Some(trace.outcome.to_string()))
-                .collect(),
-        ),
-        start: Some(
-            traces
-                .iter()
-                .map(|trace| Some(microseconds(trace.due)))
-                .collect(),
-        ),
-        ttft: Some(traces.iter().map(|trace| ok(trace, trace.ttft())).collect()),
-        tpot: Some(traces.iter().map(|trace| ok(trace, trace.tpot())).collect()),
-        e2e: Some(
-            traces
-                .iter()
-                .map(|trace| ok(trace, Some(trace.e2e())))
-                .collect(),
-        ),
-        prompt_tokens: Some(traces.iter().map(|trace| trace.prompt_tokens).collect()),
-        output_tokens: Some(traces.iter().map(|trace| trace.output_tokens).collect()),
-        first_chunk_tokens: Some(
-            traces
-                .iter()
-                .map(|trace| trace.first_chunk_tokens)
-                .collect(),
-        ),
-        chunks: Some(traces.iter().map(|trace| Some(trace.pieces())).collect()),
+        status: column(traces, |trace| Some(trace.outcome.to_string())),
+        start: column(traces, |trace| Some(microseconds(trace.due))),
+        ttft: time(RequestTrace::ttft),
+        tpot: time(RequestTrace::tpot),
+        e2e: time(|trace| Some(trace.e2e())),
+        prompt_tokens: column(traces, |trace| trace.prompt_tokens),
+        output_tokens: column(traces, |trace| trace.output_tokens),
+        first_chunk_tokens: column(traces, |trace| trace.first_chunk_tokens),
+        chunks: column(traces, |trace| Some(trace.pieces())),
         itl: None,
     }
+}
+
+fn column<T>(
+    traces: &[RequestTrace],
+    value: impl Fn(&RequestTrace) -> Option<T>,
+) -> Option<Vec<Option<T>>> {
+    Some(traces.iter().map(value).collect())
 }
 
 /// A tenth of a microsecond is below the client's precision, and halves the size of the file.

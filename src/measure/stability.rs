@@ -1,5 +1,6 @@
 //! Whether a warmed-up server is stable.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::trace::RequestTrace;
@@ -12,7 +13,7 @@ pub const ALIKE: usize = 3;
 pub const MOST_WINDOWS: u32 = 10;
 
 /// One window of a warm-up: one round of its requests.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Window {
     /// Output tokens per second; 0 without an answer.
     pub throughput: f64,
@@ -72,7 +73,7 @@ pub fn is_stable(windows: &[Window], within: f64) -> bool {
 }
 
 /// Why a server is not stable after these windows; `None` if it is.
-pub fn restless(windows: &[Window], within: f64) -> Option<String> {
+pub fn why_unstable(windows: &[Window], within: f64) -> Option<String> {
     if is_stable(windows, within) {
         return None;
     }
@@ -91,12 +92,8 @@ pub fn restless(windows: &[Window], within: f64) -> Option<String> {
 
 /// For the result file: times in seconds, `null` without an answer.
 pub fn described(windows: &[Window], within: f64) -> Value {
-    let windows_described: Vec<Value> = windows
-        .iter()
-        .map(|window| json!({"throughput": window.throughput, "ttft": window.ttft, "e2e": window.e2e}))
-        .collect();
     json!({
-        "windows": windows_described,
+        "windows": windows,
         "until_stable": within,
         "stable": is_stable(windows, within),
     })
@@ -132,7 +129,7 @@ mod tests {
         let dead = Window::of(&[], 1.0);
         assert!(!is_stable(&[dead; 3], 10.0));
         assert_eq!(
-            restless(&[dead; 10], 0.05).unwrap(),
+            why_unstable(&[dead; 10], 0.05).unwrap(),
             "the server did not become stable in 10 warm-ups: over the last 3 requests were not answered; the limit is 5.0 %"
         );
         assert_eq!(described(&[dead], 0.05)["windows"][0]["ttft"], Value::Null);
@@ -141,7 +138,7 @@ mod tests {
     #[test]
     fn the_figure_with_the_largest_difference_is_reported() {
         assert_eq!(
-            restless(&windows(&[0.1, 0.2, 0.3]), 0.05).unwrap(),
+            why_unstable(&windows(&[0.1, 0.2, 0.3]), 0.05).unwrap(),
             "the server did not become stable in 3 warm-ups: over the last 3 TTFT still differed by 50.0 %; the limit is 5.0 %"
         );
     }

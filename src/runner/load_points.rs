@@ -58,13 +58,16 @@ impl Sizes {
         let mut warmup_requests = self.warmup.unwrap_or(usual);
         let mut dataset = plan.dataset.clone();
         if let Dataset::Chosen(selection) = &mut dataset {
-            if selection.repeats_entries() {
+            if selection.choice.repeat_entries {
                 let resized = selection.resized(num_requests, warmup_requests);
                 *selection = Arc::new(
                     resized.map_err(|error| Failure::usage(format!("the data set {error}")))?,
                 );
             } else {
-                (num_requests, warmup_requests) = selection.sizes();
+                (num_requests, warmup_requests) = (
+                    selection.choice.num_requests,
+                    selection.choice.warmup_requests,
+                );
             }
         }
         Ok(Plan {

@@ -15,7 +15,7 @@ use crate::config::{LoadPoint, Plan, ServerPlan};
 use crate::event::{ConcernLevel, LoadPart, Progress, RunEvent};
 use crate::failure::Failure;
 use crate::launch::Target;
-use crate::load::{Client, Drive, Driven, Patience};
+use crate::load::{Client, LoadResult, LoadTest, StopConditions};
 use crate::measure::{self, Concerns, Observed, Stop};
 use crate::metric::Metric;
 use crate::record::format::{Repeat, Server};
@@ -50,9 +50,15 @@ impl Measurement<'_> {
             .map(|request| run.template.prompt_tokens(request))
             .collect();
         tracing::debug!("{label}: sends {planned} measured requests");
-        let patience = self.patience(planned);
+        let stop_conditions = self.stop_conditions(planned);
         let driven = self
-            .drive(LoadPart::Measured, measured, plan.ramp_up, patience, cancel)
+            .drive(
+                LoadPart::Measured,
+                measured,
+                plan.ramp_up,
+                stop_conditions,
+                cancel,
+            )
             .await?;
         tracing::debug!(
             "{label}: {} requests sent in {:.1} s",
@@ -109,7 +115,12 @@ impl Measurement<'_> {
     }
 
     /// Records the load generator's measurements of itself and of its requests.
-    fn record_client(&self, driven: &Driven, warm_up: Option<Value>, telemetry: &mut Telemetry) {
+    fn record_client(
+        &self,
+        driven: &LoadResult,
+        warm_up: Option<Value>,
+        telemetry: &mut Telemetry,
+    ) {
         telemetry.client = Some(driven.client.described());
         telemetry.offered_rate = match self.load {
             LoadPoint::Rate { .. } => measure::offered_rate(&driven.traces),
@@ -129,7 +140,7 @@ impl Measurement<'_> {
             .extend(known.filter_map(|(key, value)| Some((key.to_owned(), value?))));
     }
 
-    fn warn_of_an_early_end(&self, driven: &Driven, planned: usize) {
+    fn warn_of_an_early_end(&self, driven: &LoadResult, planned: usize) {
         let context = self.at.context;
         let plan = context.plan;
         if let Some(duration) = plan.duration
@@ -147,7 +158,7 @@ impl Measurement<'_> {
     }
 
     /// When to abort the measurement of this number of requests.
-    fn patience(&self, planned: usize) -> Patience {
+    fn stop_conditions(&self, planned: usize) -> StopConditions {
         let context = self.at.context;
         let most = context.plan.max_error_rate * number(planned as u64);
         #[expect(
@@ -156,7 +167,7 @@ impl Measurement<'_> {
             reason = "a share of a number of requests"
         )]
         let most_failures = (!context.may_fail).then_some(most.floor() as usize);
-        Patience {
+        StopConditions {
             most_failures,
             most_unasked: Some(measure::most_unasked(planned)),
             needs_cpu: true,
@@ -188,14 +199,14 @@ impl Measurement<'_> {
 
     /// Reasons for a void repeat and warnings, from telemetry. Warnings are shown once per run and
     /// stored.
-    fn concerns(&self, driven: &Driven, seen: &mut telemetry::Observed) -> Concerns {
+    fn concerns(&self, driven: &LoadResult, seen: &mut telemetry::Observed) -> Concerns {
         let mut concerns = driven
             .client
             .concerns(&driven.traces, self.at.context.plan.slo.tpot.is_some());
         concerns.take(std::mem::take(&mut seen.concerns));
         if let Some(server) = &seen.server {
             concerns.take(server.check(&driven.client.figures(&driven.traces)));
-            seen.telemetry.server = Some(server.described());
+            seen.telemetry.server = Some(server.counts.clone());
         }
         for (level, warnings) in [
             (ConcernLevel::Warning, &concerns.warnings),
@@ -240,12 +251,12 @@ impl Measurement<'_> {
         part: LoadPart,
         requests: Vec<Request>,
         ramp_up: Duration,
-        patience: Patience,
+        stop_conditions: StopConditions,
         cancel: &CancellationToken,
-    ) -> Result<Driven, Failure> {
+    ) -> Result<LoadResult, Failure> {
         let plan = self.at.context.plan;
         let count = requests.len();
-        let drive = Drive {
+        let drive = LoadTest {
             client: self.client.clone(),
             template: self.at.run.template.clone(),
             requests,
@@ -254,7 +265,7 @@ impl Measurement<'_> {
             timeout: plan.timeout,
             duration: plan.duration,
             seed: self.at.seed_of_arrivals(self.load),
-            patience,
+            stop_conditions,
         };
         let done = Arc::new(AtomicUsize::new(0));
         let begin = Progress::Sending {

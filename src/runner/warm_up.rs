@@ -9,7 +9,7 @@ use super::measurement::Measurement;
 use crate::event::LoadPart;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::load::{Driven, Patience};
+use crate::load::{LoadResult, StopConditions};
 use crate::measure::stability::{self, MOST_WINDOWS, Window};
 use crate::measure::{RequestOutcome, RequestTrace};
 use crate::workload::{Phase, Request};
@@ -47,7 +47,7 @@ impl Measurement<'_> {
         }
         Ok(WarmedUp {
             seen: Some(stability::described(&windows, within)),
-            void: stability::restless(&windows, within),
+            void: stability::why_unstable(&windows, within),
         })
     }
 
@@ -57,14 +57,14 @@ impl Measurement<'_> {
         part: LoadPart,
         requests: Vec<Request>,
         cancel: &CancellationToken,
-    ) -> Result<Driven, Failure> {
-        let patience = Patience::default();
-        self.drive(part, requests, Duration::ZERO, patience, cancel)
+    ) -> Result<LoadResult, Failure> {
+        let stop_conditions = StopConditions::default();
+        self.drive(part, requests, Duration::ZERO, stop_conditions, cancel)
             .await
     }
 
     /// Detects a hung server before the measurement.
-    fn check_answers(&self, driven: &Driven) -> Result<(), Failure> {
+    fn check_answers(&self, driven: &LoadResult) -> Result<(), Failure> {
         let hung = |trace: &RequestTrace| matches!(trace.outcome, RequestOutcome::TimedOut);
         if driven.traces.is_empty() || !driven.traces.iter().all(hung) {
             return Ok(());

@@ -1,13 +1,13 @@
 //! The workload of a run, and its description in the result.
 
 use crate::config::{
-    DEFAULT_INPUT_TOKENS, DEFAULT_OUTPUT_TOKENS, Dataset, Endpoint, LoadPoint, Plan, Prompts,
+    DEFAULT_INPUT_TOKENS, DEFAULT_OUTPUT_TOKENS, Dataset, Endpoint, LoadPoint, Plan,
 };
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::load::RequestTemplate;
 use crate::record::format::{Load, Workload};
-use crate::workload::{Conversation, PromptForm, Shape, Source};
+use crate::workload::{PromptForm, Shape, Source};
 
 /// The source of a plan's requests.
 pub(crate) fn source(plan: &Plan) -> Result<Source, Failure> {
@@ -23,9 +23,9 @@ pub(crate) fn source(plan: &Plan) -> Result<Source, Failure> {
 }
 
 fn shape(plan: &Plan) -> Shape {
-    let form = match (plan.endpoint, plan.prompts) {
-        (Endpoint::Completions, None | Some(Prompts::TokenIds)) => PromptForm::TokenIds,
-        (Endpoint::Completions, Some(Prompts::Text)) | (Endpoint::Chat, _) => PromptForm::Words,
+    let form = match plan.endpoint {
+        Endpoint::Completions => plan.prompts.unwrap_or(PromptForm::TokenIds),
+        Endpoint::Chat => PromptForm::Words,
     };
     Shape {
         form,
@@ -33,13 +33,9 @@ fn shape(plan: &Plan) -> Shape {
         warmup_requests: plan.warmup_requests,
         input_tokens: plan.input_tokens.unwrap_or(DEFAULT_INPUT_TOKENS),
         output_tokens: plan.output_tokens.unwrap_or(DEFAULT_OUTPUT_TOKENS),
-        prefix_share: plan.prefix.share,
-        prefix_groups: plan.prefix.groups,
-        conversation: plan.conversation.map(|conversation| Conversation {
-            turns: conversation.turns,
-            pause: conversation.pause,
-            messages: plan.endpoint == Endpoint::Chat,
-        }),
+        prefix: plan.prefix,
+        conversation: plan.conversation,
+        is_chat: plan.endpoint == Endpoint::Chat,
         seed: plan.seed,
     }
 }

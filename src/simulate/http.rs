@@ -257,7 +257,7 @@ struct Streaming {
     tokens: Receiver<Emission>,
     outcome: Outcome,
     /// The token at which a drawn failure happens.
-    strikes_at: u32,
+    fails_at: u32,
     over: bool,
     _guard: CancelOnDrop,
 }
@@ -273,7 +273,7 @@ fn stream_answer(
         answer,
         tokens,
         outcome,
-        strikes_at: output_tokens / 2,
+        fails_at: output_tokens / 2,
         over: false,
         _guard: guard,
     };
@@ -295,13 +295,13 @@ impl Streaming {
             return None;
         }
         let token = self.tokens.recv().await?;
-        let struck = token.index >= self.strikes_at;
+        let fails = token.index >= self.fails_at;
         match self.outcome {
-            Outcome::Truncate if struck => {
+            Outcome::Truncate if fails => {
                 self.over = true;
                 return Some(Err(std::io::Error::other("aborted, as configured")));
             }
-            Outcome::FailMidStream if struck => {
+            Outcome::FailMidStream if fails => {
                 self.over = true;
                 return Some(Ok(Answer::error_events()));
             }

@@ -1,6 +1,6 @@
 //! The Prometheus text of `/metrics`, with vLLM's names.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -64,6 +64,12 @@ struct Histogram {
     count: u64,
 }
 
+impl Default for Histogram {
+    fn default() -> Self {
+        Self::new(&BOUNDS)
+    }
+}
+
 impl Histogram {
     fn new(bounds: &'static [f64]) -> Self {
         Self {
@@ -84,7 +90,7 @@ impl Histogram {
     }
 
     fn write(&self, name: &str, labels: &str, text: &mut String) {
-        let mut line = |suffix: &str, extra: &str, value: f64| {
+        let mut line = |suffix: &str, extra: &str, value: &dyn Display| {
             let comma = if labels.is_empty() || extra.is_empty() {
                 ""
             } else {
@@ -93,15 +99,15 @@ impl Histogram {
             let _ = writeln!(text, "{name}{suffix}{{{labels}{comma}{extra}}} {value}");
         };
         for (count, bound) in self.counts.iter().zip(self.bounds) {
-            line("_bucket", &format!("le=\"{bound}\""), number(*count));
+            line("_bucket", &format!("le=\"{bound}\""), count);
         }
-        line("_bucket", "le=\"+Inf\"", number(self.count));
-        line("_sum", "", self.sum);
-        line("_count", "", number(self.count));
+        line("_bucket", "le=\"+Inf\"", &self.count);
+        line("_sum", "", &self.sum);
+        line("_count", "", &self.count);
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     running: usize,
     waiting: usize,
@@ -110,7 +116,8 @@ struct State {
     generation_tokens: u64,
     stopped: u64,
     busy: f64,
-    scraped: (Instant, f64),
+    /// Time and busy time of the previous scrape.
+    scraped: Option<(Instant, f64)>,
     ttft: Histogram,
     itl: Histogram,
     e2e: Histogram,
@@ -125,32 +132,19 @@ struct State {
 #[derive(Debug)]
 pub(super) struct Metrics {
     options: Options,
+    began: Instant,
     state: Mutex<State>,
 }
 
 impl Metrics {
     pub(super) fn new(options: &Options) -> Self {
-        let histogram = || Histogram::new(&BOUNDS);
         let state = State {
-            running: 0,
-            waiting: 0,
-            cache_usage: 0.0,
-            prompt_tokens: 0,
-            generation_tokens: 0,
-            stopped: 0,
-            busy: 0.0,
-            scraped: (Instant::now(), 0.0),
-            ttft: histogram(),
-            itl: histogram(),
-            e2e: histogram(),
-            queue: histogram(),
-            prefill: histogram(),
-            decode: histogram(),
             lateness: Histogram::new(&LATENESS_BOUNDS),
-            kept: Vec::new(),
+            ..State::default()
         };
         Self {
             options: options.clone(),
+            began: Instant::now(),
             state: Mutex::new(state),
         }
     }
@@ -226,14 +220,14 @@ impl Metrics {
     pub(super) fn text(&self) -> String {
         let mut state = self.state();
         let now = Instant::now();
-        let (since, busy) = state.scraped;
+        let (since, busy) = state.scraped.unwrap_or((self.began, 0.0));
         let elapsed = now.saturating_duration_since(since).as_secs_f64();
         let utilization = if elapsed > 0.0 {
             ((state.busy - busy) / elapsed).clamp(0.0, 1.0)
         } else {
             0.0
         };
-        state.scraped = (now, state.busy);
+        state.scraped = Some((now, state.busy));
 
         let model = self
             .options
@@ -250,64 +244,38 @@ impl Metrics {
     }
 }
 
-fn write_value(text: &mut String, kind: &str, name: &str, labels: &str, value: f64) {
+fn write_value(text: &mut String, kind: &str, name: &str, labels: &str, value: &dyn Display) {
     let _ = writeln!(text, "# TYPE {name} {kind}\n{name}{{{labels}}} {value}");
 }
 
 impl State {
     fn write_values(&self, labels: &str, text: &mut String) {
+        let mut gauge = |name, value: &dyn Display| write_value(text, "gauge", name, labels, value);
+        gauge("vllm:num_requests_running", &self.running);
+        gauge("vllm:num_requests_waiting", &self.waiting);
+        gauge("vllm:kv_cache_usage_perc", &self.cache_usage);
+        let mut counter = |name, labels: &str, value: u64| {
+            write_value(text, "counter", name, labels, &value);
+        };
+        counter("vllm:prompt_tokens_total", labels, self.prompt_tokens);
+        counter(
+            "vllm:generation_tokens_total",
+            labels,
+            self.generation_tokens,
+        );
+        counter("vllm:num_preemptions_total", labels, 0);
+        counter(
+            "vllm:prefix_cache_queries_total",
+            labels,
+            self.prompt_tokens,
+        );
+        counter("vllm:prefix_cache_hits_total", labels, 0);
         let finished = format!("{labels},finished_reason=\"length\"");
-        for (kind, name, labels, value) in [
-            (
-                "gauge",
-                "vllm:num_requests_running",
-                labels,
-                count(self.running),
-            ),
-            (
-                "gauge",
-                "vllm:num_requests_waiting",
-                labels,
-                count(self.waiting),
-            ),
-            (
-                "gauge",
-                "vllm:kv_cache_usage_perc",
-                labels,
-                self.cache_usage,
-            ),
-            (
-                "counter",
-                "vllm:prompt_tokens_total",
-                labels,
-                number(self.prompt_tokens),
-            ),
-            (
-                "counter",
-                "vllm:generation_tokens_total",
-                labels,
-                number(self.generation_tokens),
-            ),
-            ("counter", "vllm:num_preemptions_total", labels, 0.0),
-            (
-                "counter",
-                "vllm:prefix_cache_queries_total",
-                labels,
-                number(self.prompt_tokens),
-            ),
-            ("counter", "vllm:prefix_cache_hits_total", labels, 0.0),
-            (
-                "counter",
-                "vllm:request_success_total",
-                &finished,
-                number(self.stopped),
-            ),
-        ] {
-            write_value(text, kind, name, labels, value);
-        }
+        counter("vllm:request_success_total", &finished, self.stopped);
     }
 
     fn write_histograms(&self, labels: &str, text: &mut String) {
+        let lateness = "perfgate_simulated_schedule_lateness_seconds";
         for (name, labels, histogram) in [
             ("vllm:time_to_first_token_seconds", labels, &self.ttft),
             ("vllm:inter_token_latency_seconds", labels, &self.itl),
@@ -315,11 +283,7 @@ impl State {
             ("vllm:request_queue_time_seconds", labels, &self.queue),
             ("vllm:request_prefill_time_seconds", labels, &self.prefill),
             ("vllm:request_decode_time_seconds", labels, &self.decode),
-            (
-                "perfgate_simulated_schedule_lateness_seconds",
-                "",
-                &self.lateness,
-            ),
+            (lateness, "", &self.lateness),
         ] {
             let _ = writeln!(text, "# TYPE {name} histogram");
             histogram.write(name, labels, text);
@@ -333,35 +297,16 @@ fn write_device(options: &Options, labels: &str, utilization: f64, text: &mut St
     let cache = format!(
         "{labels},block_size=\"16\",num_gpu_blocks=\"{blocks}\",kv_cache_size_tokens=\"{tokens}\",gpu_memory_utilization=\"0.9\""
     );
-    write_value(text, "gauge", "vllm:cache_config_info", &cache, 1.0);
-    let values = [
-        (
-            "perfgate_simulated_gpu_memory_used_bytes",
-            number(options.memory_used()),
-        ),
-        (
-            "perfgate_simulated_gpu_memory_total_bytes",
-            number(options.gpu_memory),
-        ),
-        ("perfgate_simulated_gpu_utilization_ratio", utilization),
-    ];
+    write_value(text, "gauge", "vllm:cache_config_info", &cache, &1);
     let gpu = "gpu=\"0\",name=\"Simulated GPU 80GB\"";
-    let told = if options.has_gpu { &values[..] } else { &[] };
-    let engine = (
-        "perfgate_simulated_engine_memory_bytes",
-        number(options.engine_memory()),
-    );
-    for (name, value) in told.iter().copied().chain([engine]) {
-        write_value(text, "gauge", name, gpu, value);
+    let mut gauge = |name: &str, value: &dyn Display| {
+        let name = format!("perfgate_simulated_{name}");
+        write_value(text, "gauge", &name, gpu, value);
+    };
+    if options.has_gpu {
+        gauge("gpu_memory_used_bytes", &options.memory_used());
+        gauge("gpu_memory_total_bytes", &options.gpu_memory);
+        gauge("gpu_utilization_ratio", &utilization);
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "Prometheus has floats only")]
-fn number(count: u64) -> f64 {
-    count as f64
-}
-
-#[expect(clippy::cast_precision_loss, reason = "Prometheus has floats only")]
-fn count(count: usize) -> f64 {
-    count as f64
+    gauge("engine_memory_bytes", &options.engine_memory());
 }

@@ -40,25 +40,15 @@ pub(super) struct Refused {
 
 #[derive(Debug, Deserialize)]
 struct Body {
-    #[serde(default)]
     model: Option<String>,
-    #[serde(default)]
     prompt: Option<Value>,
-    #[serde(default)]
     messages: Option<Vec<Message>>,
-    #[serde(default)]
     max_tokens: Option<i64>,
-    #[serde(default)]
     max_completion_tokens: Option<i64>,
-    #[serde(default)]
     min_tokens: Option<i64>,
-    #[serde(default)]
     ignore_eos: Option<bool>,
-    #[serde(default)]
     n: Option<u32>,
-    #[serde(default)]
     stream: Option<bool>,
-    #[serde(default)]
     stream_options: Option<StreamOptions>,
 }
 
@@ -68,11 +58,9 @@ struct Message {
     content: Value,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct StreamOptions {
-    #[serde(default)]
     include_usage: Option<bool>,
-    #[serde(default)]
     continuous_usage_stats: Option<bool>,
 }
 
@@ -151,10 +139,7 @@ pub(super) fn read(api: Api, bytes: &[u8], options: &Options) -> Result<Accepted
         );
         return Err(bad("input_tokens", &message));
     }
-    let usage = body.stream_options.unwrap_or(StreamOptions {
-        include_usage: None,
-        continuous_usage_stats: None,
-    });
+    let usage = body.stream_options.unwrap_or_default();
     Ok(Accepted {
         api,
         prompt_tokens,

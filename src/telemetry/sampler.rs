@@ -14,8 +14,9 @@ use super::observed::{Looking, Observed};
 use super::prometheus::Scrape;
 use super::series::{Row, Series};
 use super::server::{self, NOT_REPORTED};
-use crate::measure::{ServerFigures, ServerPeaks};
+use crate::measure::ServerFigures;
 use crate::metric::Metric;
+use crate::record::telemetry::ServerCounts;
 use crate::{clock, http};
 
 /// Reason for a server without metrics.
@@ -96,7 +97,7 @@ struct Watch {
     last: Result<Scrape, String>,
     gpus: Gpus,
     engine_peak: Option<f64>,
-    peaks: ServerPeaks,
+    peaks: ServerCounts,
     answers: Answers,
     series: Series,
 }
@@ -126,7 +127,7 @@ impl Watch {
             last: Err(NO_METRICS.to_owned()),
             gpus: Gpus::NotAsked,
             engine_peak: None,
-            peaks: ServerPeaks::default(),
+            peaks: ServerCounts::default(),
             answers: Answers::since(clock::unix_time().as_secs_f64()),
             series: Series::default(),
         }
@@ -166,11 +167,10 @@ impl Watch {
             row.running = scrape.sum("vllm:num_requests_running");
             row.waiting = scrape.sum("vllm:num_requests_waiting");
             row.kv_cache_usage = server::cache_usage(scrape);
-            self.peaks = ServerPeaks {
-                running: larger(self.peaks.running, row.running),
-                waiting: larger(self.peaks.waiting, row.waiting),
-                kv_cache_usage: larger(self.peaks.kv_cache_usage, row.kv_cache_usage),
-            };
+            let peaks = &mut self.peaks;
+            peaks.running_peak = larger(peaks.running_peak, row.running);
+            peaks.waiting_peak = larger(peaks.waiting_peak, row.waiting);
+            peaks.kv_cache_usage_peak = larger(peaks.kv_cache_usage_peak, row.kv_cache_usage);
             self.engine_peak = larger(self.engine_peak, server::engine_memory(scrape));
         }
         self.series.push(row);
@@ -261,9 +261,9 @@ impl Watch {
             });
         } else if let Ok((before, after)) = both {
             observed.server = Some(ServerFigures {
-                peaks: self.peaks,
+                counts: server::figures(before, after, self.peaks),
                 restarted: continuity == Continuity::Restarted,
-                ..server::figures(before, after)
+                several_servers: false,
             });
         }
         let last = self.last.as_ref();

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::gpu::reading::{Facts, Reading, State};
 use super::prometheus::{Sample, Scrape};
-use crate::measure::ServerFigures;
 use crate::metric::Metric;
+use crate::record::telemetry::ServerCounts;
 
 /// Why a metric has no value if the server's answer lacks its line.
 pub(super) const NOT_REPORTED: &str = "the engine does not report it";
@@ -90,8 +90,8 @@ pub fn between(before: &Scrape, after: &Scrape) -> Findings {
     findings
 }
 
-/// The server's latencies and token counts, for comparison with the client's figures.
-pub fn figures(before: &Scrape, after: &Scrape) -> ServerFigures {
+/// The server's latencies and token counts, for comparison with the client's figures, beside the `peaks` of its samples.
+pub fn figures(before: &Scrape, after: &Scrape, peaks: ServerCounts) -> ServerCounts {
     let counted = |name: &str| grown(before, after, &[name]).ok();
     // Mean of a histogram, by its newest name that the server has.
     let mean = |names: &[&str]| {
@@ -103,23 +103,23 @@ pub fn figures(before: &Scrape, after: &Scrape) -> ServerFigures {
                 .filter(|mean| mean.is_finite())
         })
     };
-    ServerFigures {
+    ServerCounts {
         requests: counted("vllm:request_success_total"),
         prompt_tokens: counted("vllm:prompt_tokens_total"),
         output_tokens: counted("vllm:generation_tokens_total"),
-        ttft: mean(&["vllm:time_to_first_token_seconds"]),
+        ttft_mean: mean(&["vllm:time_to_first_token_seconds"]),
         // Gone since 0.16: per gap, so it is not TPOT.
-        itl: mean(&[
+        itl_mean: mean(&[
             "vllm:inter_token_latency_seconds",
             "vllm:time_per_output_token_seconds",
         ]),
-        tpot: mean(&["vllm:request_time_per_output_token_seconds"]),
-        e2e: mean(&["vllm:e2e_request_latency_seconds"]),
-        queue: mean(&["vllm:request_queue_time_seconds"]),
-        prefill: mean(&["vllm:request_prefill_time_seconds"]),
-        decode: mean(&["vllm:request_decode_time_seconds"]),
+        tpot_mean: mean(&["vllm:request_time_per_output_token_seconds"]),
+        e2e_mean: mean(&["vllm:e2e_request_latency_seconds"]),
+        queue_mean: mean(&["vllm:request_queue_time_seconds"]),
+        prefill_mean: mean(&["vllm:request_prefill_time_seconds"]),
+        decode_mean: mean(&["vllm:request_decode_time_seconds"]),
         preemptions: counted("vllm:num_preemptions_total"),
-        ..ServerFigures::default()
+        ..peaks
     }
 }
 
@@ -334,8 +334,8 @@ mod tests {
         let after_load = scrape(include_str!(
             "../../tests/fixtures/vllm-0.32-cpu/metrics/after-load-asleep.txt"
         ));
-        let figures = figures(&scrape(IDLE), &after_load);
-        insta::assert_json_snapshot!(serde_json::to_value(figures.described()).unwrap());
+        let counts = figures(&scrape(IDLE), &after_load, ServerCounts::default());
+        insta::assert_json_snapshot!(serde_json::to_value(counts).unwrap());
     }
 
     #[test]

@@ -23,7 +23,7 @@ use sha2::{Digest as _, Sha256};
 pub use arrivals::{arrivals, ramped};
 pub use lengths::Lengths;
 pub use prompt::{Message, Prompt, PromptForm, Role};
-pub use shape::{Conversation, Shape};
+pub use shape::{Conversation, Prefix, Shape};
 
 /// The generator's name, part of the digest: another generator draws other requests from the same seed.
 const GENERATOR: &str = "pcg64mcg-0.10";

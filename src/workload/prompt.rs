@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use rand::RngExt as _;
 use rand_pcg::Pcg64Mcg;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-/// Whether drawn prompts are token ids (exact lengths without a tokenizer) or words.
+/// Form of drawn prompts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PromptForm {
-    /// Token ids, for `/v1/completions`.
+    /// Token ids: exact lengths without a tokenizer; for `/v1/completions` only.
     TokenIds,
     /// Words; about one token each, the server's `usage` has the exact number.
     Words,
@@ -88,7 +88,7 @@ const WORDS: [&str; 64] = [
 ];
 
 /// The author of a chat message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// The operator of the service.
@@ -99,18 +99,6 @@ pub enum Role {
     User,
     /// The model.
     Assistant,
-}
-
-impl Role {
-    /// The name in the API.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::System => "system",
-            Self::Developer => "developer",
-            Self::User => "user",
-            Self::Assistant => "assistant",
-        }
-    }
 }
 
 /// One message of a chat. Turns of one conversation share their texts.
@@ -195,24 +183,6 @@ impl Prompt {
                 contents.join("\n")
             }
         }
-    }
-
-    /// Number of tokens or words.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::TokenIds(ids) => ids.len(),
-            Self::Words(words) => words.len(),
-            Self::Text(text) => text.split_whitespace().count(),
-            Self::Messages(messages) => messages
-                .iter()
-                .map(|message| message.content.split_whitespace().count())
-                .sum(),
-        }
-    }
-
-    /// Whether it is empty.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 

@@ -20,14 +20,32 @@ pub struct Shape {
     pub input_tokens: Lengths,
     /// Output lengths in tokens.
     pub output_tokens: Lengths,
-    /// Share of every prompt that is the same in all requests of its prefix group, 0 to 1.
-    pub prefix_share: f64,
-    /// Prefix groups, at least 1; requests 0, 1, 2 … are in groups 0, 1, 2 …, cyclically.
-    pub prefix_groups: usize,
+    /// What prompts have in common.
+    pub prefix: Prefix,
     /// Several turns instead of one.
     pub conversation: Option<Conversation>,
+    /// Whether the API is chat: the history of a conversation is then a list of messages, else a text before the question.
+    pub is_chat: bool,
     /// The seed.
     pub seed: u64,
+}
+
+/// What synthetic prompts have in common.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Prefix {
+    /// Share of every prompt that is the same in all prompts of its group, 0 to 1.
+    pub share: f64,
+    /// Number of groups, at least 1; each has its own prefix. Requests 0, 1, 2 … are in groups 0, 1, 2 …, cyclically.
+    pub groups: usize,
+}
+
+impl Default for Prefix {
+    fn default() -> Self {
+        Self {
+            share: 0.0,
+            groups: 1,
+        }
+    }
 }
 
 /// Conversations of that many turns each, one after the other in the workload.
@@ -37,8 +55,6 @@ pub struct Conversation {
     pub turns: usize,
     /// Think time between an answer and the next turn.
     pub pause: Duration,
-    /// Whether the history is a list of messages (chat) or a text before the question (completions).
-    pub messages: bool,
 }
 
 impl Shape {
@@ -53,13 +69,13 @@ impl Shape {
             self.warmup_requests,
             self.input_tokens,
             self.output_tokens,
-            self.prefix_share,
+            self.prefix.share,
             self.seed,
         );
-        if self.prefix_groups > 1 {
-            text.push_str(&format!("prefix groups {}\n", self.prefix_groups));
+        if self.prefix.groups > 1 {
+            text.push_str(&format!("prefix groups {}\n", self.prefix.groups));
         }
-        if let Some(Conversation { turns, pause, .. }) = self.conversation {
+        if let Some(Conversation { turns, pause }) = self.conversation {
             text.push_str(&format!("turns {turns}\npause {} ns\n", pause.as_nanos()));
         }
         text
@@ -93,7 +109,7 @@ impl Shape {
         let pause = self
             .conversation
             .map_or(Duration::ZERO, |shape| shape.pause);
-        let messages = self.conversation.is_some_and(|shape| shape.messages);
+        let messages = self.is_chat && self.conversation.is_some();
         let mut history = History::new(messages);
         lengths
             .into_iter()
@@ -104,7 +120,7 @@ impl Shape {
                     history = History::new(messages);
                 }
                 let asked = if turn == 0 {
-                    let shared = prefix_length(input, self.prefix_share);
+                    let shared = prefix_length(input, self.prefix.share);
                     prefixes[index / turns % prefixes.len()]
                         .cut(shared)
                         .extended(Prompt::draw(self.form, input - shared, &mut contents))
@@ -132,11 +148,11 @@ impl Shape {
     /// The prefixes of all groups, each as long as its longest first question needs: if lengths have a long tail, the longest
     /// possible one would not fit into memory.
     fn prefixes(&self, lengths: &[(u32, u32)], turns: usize, nonce: Option<&str>) -> Vec<Prompt> {
-        let mut longest = vec![0; self.prefix_groups.clamp(1, lengths.len().max(1))];
+        let mut longest = vec![0; self.prefix.groups.clamp(1, lengths.len().max(1))];
         let groups = longest.len();
         for (conversation, (input, _)) in lengths.iter().step_by(turns).enumerate() {
             let longest = &mut longest[conversation % groups];
-            *longest = prefix_length(*input, self.prefix_share).max(*longest);
+            *longest = prefix_length(*input, self.prefix.share).max(*longest);
         }
         let prefixes = longest.into_iter().enumerate();
         prefixes
@@ -226,11 +242,15 @@ mod tests {
                 std: 20.0,
             },
             output_tokens: Lengths::Uniform { min: 10, max: 30 },
-            prefix_share: 0.0,
-            prefix_groups: 1,
+            prefix: Prefix::default(),
             conversation: None,
+            is_chat: false,
             seed: 42,
         }
+    }
+
+    fn words(prompt: &Prompt) -> usize {
+        prompt.text().split_whitespace().count()
     }
 
     #[test]
@@ -257,7 +277,7 @@ mod tests {
             shape().requests(Part::of(Phase::Measured, "concurrency=8", 0)),
         ] {
             for (a, b) in first.iter().zip(&other) {
-                assert_eq!(a.prompt.len(), b.prompt.len());
+                assert_eq!(words(&a.prompt), words(&b.prompt));
                 assert_eq!(a.output_tokens, b.output_tokens);
                 assert_ne!(a.prompt, b.prompt);
             }
@@ -273,7 +293,7 @@ mod tests {
                 .iter()
                 .zip(&source.requests(Part::of(Phase::WarmUp(1), "concurrency=4", 0)))
         {
-            assert_eq!(a.prompt.len(), b.prompt.len());
+            assert_eq!(words(&a.prompt), words(&b.prompt));
             assert_eq!(a.output_tokens, b.output_tokens);
             assert_ne!(a.prompt, b.prompt);
         }
@@ -282,13 +302,16 @@ mod tests {
     #[test]
     fn a_shared_prefix_is_the_same_in_all_requests() {
         let shape = Shape {
-            prefix_share: 0.5,
+            prefix: Prefix {
+                share: 0.5,
+                groups: 1,
+            },
             input_tokens: Lengths::Constant(40),
             ..shape()
         };
         let warm = &shape.requests(Part::of(Phase::WarmUp(0), "concurrency=1", 0))[0].prompt;
         for request in shape.requests(Part::of(Phase::Measured, "concurrency=1", 0)) {
-            assert_eq!(request.prompt.len(), 40);
+            assert_eq!(words(&request.prompt), 40);
             assert_eq!(request.prompt.cut(20), warm.cut(20));
             assert_ne!(request.prompt.cut(21), warm.cut(21));
         }
@@ -305,8 +328,10 @@ mod tests {
                     mean: 500.0,
                     std: 1000.0,
                 },
-                prefix_share: 0.5,
-                prefix_groups: 3,
+                prefix: Prefix {
+                    share: 0.5,
+                    groups: 3,
+                },
                 ..shape()
             };
             let long: Vec<Prompt> = (0..3)
@@ -330,10 +355,9 @@ mod tests {
 
     #[test]
     fn prefix_groups_take_turns_and_the_first_is_that_of_one_group() {
-        let grouped = |prefix_groups| {
+        let grouped = |groups| {
             let shape = Shape {
-                prefix_share: 0.5,
-                prefix_groups,
+                prefix: Prefix { share: 0.5, groups },
                 input_tokens: Lengths::Constant(40),
                 ..shape()
             };
@@ -361,17 +385,14 @@ mod tests {
                 num_requests: 7,
                 input_tokens: Lengths::Constant(10),
                 output_tokens: Lengths::Constant(4),
-                conversation: Some(Conversation {
-                    turns: 3,
-                    pause,
-                    messages,
-                }),
+                conversation: Some(Conversation { turns: 3, pause }),
+                is_chat: messages,
                 ..shape()
             };
             let requests = shape.requests(Part::of(Phase::Measured, "concurrency=1", 0));
             let lengths: Vec<usize> = requests
                 .iter()
-                .map(|request| request.prompt.len())
+                .map(|request| words(&request.prompt))
                 .collect();
             assert_eq!(lengths, [10, 24, 38, 10, 24, 38, 10]);
             let follows: Vec<Option<usize>> = requests
@@ -430,15 +451,14 @@ mod tests {
             |shape| shape.seed = 1,
             |shape| shape.num_requests = 51,
             |shape| shape.warmup_requests = 6,
-            |shape| shape.prefix_share = 0.1,
-            |shape| shape.prefix_groups = 2,
+            |shape| shape.prefix.share = 0.1,
+            |shape| shape.prefix.groups = 2,
             |shape| shape.form = PromptForm::Words,
             |shape| shape.output_tokens = Lengths::Constant(3),
             |shape| {
                 shape.conversation = Some(Conversation {
                     turns: 2,
                     pause: Duration::ZERO,
-                    messages: false,
                 });
             },
         ];

@@ -451,7 +451,7 @@ fn problems_of_a_file_are_marked_at_their_lines_and_no_more_than_are_shown() {
     );
     insta::assert_snapshot!(commands(at, &COMPARE, 2), @"
     ::error file=thresholds.yaml,line=3,title=unknown-metric::unknown metric `tpot.p59`%0Athe nearest is `tpot.p50`
-    ::error file=thresholds.yaml,line=4,title=invalid-value::`regression`: `0.05` is a percentage without a unit%0Awrite `5%25`
+    ::error file=thresholds.yaml,line=4,title=invalid-value::`rules.throughput.regression`: `0.05` is a percentage without a unit%0Awrite `5%25`
     ");
     let keys: String = (0..40).map(|key| format!("k{key}: 1\n")).collect();
     write(at, "thresholds.yaml", &keys);

@@ -9,18 +9,10 @@ use crate::workload::{Message, Role};
 /// A line. Other keys are ignored.
 #[derive(Default, Deserialize)]
 struct Line {
-    #[serde(default)]
     timestamp: Option<f64>,
-    #[serde(default)]
     prompt: Option<PromptValue>,
-    #[serde(default)]
     messages: Option<Vec<RawMessage>>,
-    #[serde(
-        default,
-        alias = "output_len",
-        alias = "output_length",
-        alias = "max_tokens"
-    )]
+    #[serde(alias = "output_len", alias = "output_length", alias = "max_tokens")]
     output_tokens: Option<u32>,
 }
 

@@ -118,12 +118,16 @@ impl<'de> Visitor<'de> for Elements<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
-        let mut entry = 0;
+        let mut number = 0;
         while let Some(raw) = elements.next_element::<Box<RawValue>>()? {
-            entry += 1;
+            number += 1;
             self.left.set(LONGEST);
             if let Err(reason) = (self.each)(raw.get().as_bytes()) {
-                *self.refused = Some(DatasetError::Entry { entry, reason });
+                *self.refused = Some(DatasetError::Entry {
+                    what: "entry",
+                    number,
+                    reason,
+                });
                 return Err(A::Error::custom("refused"));
             }
         }
@@ -191,8 +195,9 @@ fn each_line(
             break;
         }
         if !line.iter().all(u8::is_ascii_whitespace) {
-            each(&line).map_err(|reason| DatasetError::Line {
-                line: number,
+            each(&line).map_err(|reason| DatasetError::Entry {
+                what: "line",
+                number,
                 reason,
             })?;
         }
@@ -211,8 +216,9 @@ pub(super) fn read_line(
         .take(LONGEST as u64 + 1)
         .read_until(b'\n', line)?;
     if read > LONGEST {
-        return Err(DatasetError::Line {
-            line: number,
+        return Err(DatasetError::Entry {
+            what: "line",
+            number,
             reason: format!("is longer than {} MiB", LONGEST >> 20),
         });
     }

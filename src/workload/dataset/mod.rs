@@ -183,19 +183,13 @@ pub enum DatasetError {
     /// It cannot be read or unpacked.
     #[error("cannot be read: {0}")]
     Read(#[from] io::Error),
-    /// An unusable line.
-    #[error("line {line}: {reason}")]
-    Line {
-        /// From 1.
-        line: usize,
-        /// The problem.
-        reason: String,
-    },
-    /// An unusable entry of a list.
-    #[error("entry {entry}: {reason}")]
+    /// An unusable line, or entry of a list.
+    #[error("{what} {number}: {reason}")]
     Entry {
+        /// `line` or `entry`.
+        what: &'static str,
         /// From 1.
-        entry: usize,
+        number: usize,
         /// The problem.
         reason: String,
     },
@@ -229,17 +223,13 @@ pub fn read(
 }
 
 /// The keys of the first entry, which show the format.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Keys {
-    #[serde(default)]
     conversations: Present,
-    #[serde(default)]
     prompt: Present,
-    #[serde(default)]
     messages: Present,
-    #[serde(default)]
     input_length: Present,
-    #[serde(default)]
     hash_ids: Present,
 }
 
@@ -272,13 +262,13 @@ impl<'de> Deserialize<'de> for Present {
 }
 
 /// Detects the format from the contents. Also returns the bytes that it has consumed from `reader`.
-pub fn recognise(reader: &mut impl BufRead) -> Result<(Format, Vec<u8>), DatasetError> {
+pub fn detect_format(reader: &mut impl BufRead) -> Result<(Format, Vec<u8>), DatasetError> {
     lines::skip_mark(reader)?;
     let mut read = Vec::new();
     if lines::first_byte(reader, &mut read)? == Some(b'[') {
         let first = lines::first_element(reader, &mut read);
         // If the format is unknown, reading such a list reports the error with its position.
-        let format = first.map_or(Ok(Format::ShareGpt), |first| format_of(&first, 1, true))?;
+        let format = first.map_or(Ok(Format::ShareGpt), |first| format_of(&first, "entry", 1))?;
         return Ok((format, read));
     }
     // The consumed bytes are line ends, so the next line is the first one that is not blank.
@@ -287,35 +277,21 @@ pub fn recognise(reader: &mut impl BufRead) -> Result<(Format, Vec<u8>), Dataset
     if !lines::read_line(reader, &mut read, number)? {
         return Err(DatasetError::Empty);
     }
-    let format = format_of(&read[begin..], number, false)?;
+    let format = format_of(&read[begin..], "line", number)?;
     Ok((format, read))
 }
 
-/// The format of a file by its first entry, which is on line `number`, or the first of a list.
-fn format_of(entry: &[u8], number: usize, is_list: bool) -> Result<Format, DatasetError> {
+/// The format of a file by its first entry, and the name of the entry's place in an error.
+fn format_of(entry: &[u8], what: &'static str, number: usize) -> Result<Format, DatasetError> {
     if lines::is_text(entry) {
         return Ok(Format::Jsonl);
     }
-    let keys: Keys =
-        lines::parse(entry).map_err(|reason| DatasetError::at(number, is_list, reason))?;
+    let keys: Keys = lines::parse(entry).map_err(|reason| DatasetError::Entry {
+        what,
+        number,
+        reason,
+    })?;
     keys.format().map_err(DatasetError::Unknown)
-}
-
-impl DatasetError {
-    /// The problem of an entry of a list, or of a line.
-    fn at(number: usize, is_list: bool, reason: String) -> Self {
-        if is_list {
-            Self::Entry {
-                entry: number,
-                reason,
-            }
-        } else {
-            Self::Line {
-                line: number,
-                reason,
-            }
-        }
-    }
 }
 
 /// The time of a trace's clock.
@@ -350,7 +326,7 @@ mod tests {
 
     fn recognised(text: &str) -> Result<Format, String> {
         let mut reader = text.as_bytes();
-        let (format, begin) = recognise(&mut reader).map_err(|error| error.to_string())?;
+        let (format, begin) = detect_format(&mut reader).map_err(|error| error.to_string())?;
         let whole = [begin.as_slice(), reader].concat();
         assert_eq!(whole, text.trim_start_matches('\u{feff}').as_bytes());
         Ok(format)

@@ -1,7 +1,6 @@
 //! Selects entries while a file is read.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 
 use super::Entry;
 use crate::workload::hash;
@@ -14,33 +13,8 @@ use crate::workload::hash;
 pub struct Sample {
     seed: u64,
     most: usize,
-    kept: BinaryHeap<Ranked>,
-}
-
-#[derive(Debug)]
-struct Ranked {
-    rank: (u128, usize),
-    entry: Entry,
-}
-
-impl PartialEq for Ranked {
-    fn eq(&self, other: &Self) -> bool {
-        self.rank == other.rank
-    }
-}
-
-impl Eq for Ranked {}
-
-impl PartialOrd for Ranked {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Ranked {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.rank.cmp(&other.rank)
-    }
+    /// By rank.
+    kept: BTreeMap<(u128, usize), Entry>,
 }
 
 impl Sample {
@@ -49,7 +23,7 @@ impl Sample {
         Self {
             seed,
             most,
-            kept: BinaryHeap::new(),
+            kept: BTreeMap::new(),
         }
     }
 
@@ -60,20 +34,19 @@ impl Sample {
             None => self.rank(entry.position),
         };
         let rank = (rank, entry.position);
-        let full = self.kept.len() >= self.most;
-        if full && self.kept.peek().is_none_or(|last| last.rank <= rank) {
-            return;
+        if self.kept.len() >= self.most {
+            let last = self.kept.last_key_value();
+            if last.is_none_or(|(last, _)| *last <= rank) {
+                return;
+            }
+            self.kept.pop_last();
         }
-        if full {
-            self.kept.pop();
-        }
-        self.kept.push(Ranked { rank, entry });
+        self.kept.insert(rank, entry);
     }
 
     /// The kept entries, in order.
     pub fn into_entries(self) -> Vec<Entry> {
-        let ranked = self.kept.into_sorted_vec();
-        ranked.into_iter().map(|ranked| ranked.entry).collect()
+        self.kept.into_values().collect()
     }
 
     fn rank(&self, position: usize) -> u128 {

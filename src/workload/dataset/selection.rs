@@ -82,7 +82,7 @@ pub enum ChoiceError {
 /// The entries of a run, in order, each with the output lengths of its requests.
 #[derive(Clone, PartialEq)]
 pub struct Selection {
-    choice: Choice,
+    pub(crate) choice: Choice,
     turns: Turns,
     entries: Vec<Entry>,
     warmup: Vec<Chosen>,
@@ -165,16 +165,6 @@ impl Selection {
             ..self.choice.clone()
         };
         Self::new(choice, self.entries.clone())
-    }
-
-    /// Numbers of measured and of warm-up requests.
-    pub fn sizes(&self) -> (usize, usize) {
-        (self.choice.num_requests, self.choice.warmup_requests)
-    }
-
-    /// Whether entries are sent again if there are too few.
-    pub fn repeats_entries(&self) -> bool {
-        self.choice.repeat_entries
     }
 
     /// Entries from `next` on that provide `count` requests; the last conversation is cut.

@@ -22,13 +22,9 @@ struct Raw {
 
 #[derive(Deserialize)]
 struct RawTurn {
-    #[serde(default)]
     from: Option<String>,
-    #[serde(default)]
     role: Option<String>,
-    #[serde(default)]
     value: Option<String>,
-    #[serde(default)]
     content: Option<String>,
 }
 

@@ -23,7 +23,7 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(1);
 
 /// For the thread that created it.
 #[derive(Debug)]
-pub(super) struct Precedence {
+pub(super) struct ThreadPriority {
     refused: bool,
     real_time: bool,
     was_real_time: bool,
@@ -32,7 +32,7 @@ pub(super) struct Precedence {
     starved: Nanoseconds,
 }
 
-impl Precedence {
+impl ThreadPriority {
     /// As much as is permitted.
     pub(super) fn take() -> Self {
         let real_time = priority::raise(Urgency::LoadGenerator);
