@@ -43,7 +43,7 @@ impl Tree {
             if self.path.exists() {
                 remove_folder(&self.path)?;
             }
-            files::create_folder(self.parent())?;
+            files::create_folder(self.path.parent().unwrap_or(&self.path))?;
             let path = self.path.display().to_string();
             repository.git(&["worktree", "prune"])?;
             let added = [
@@ -83,31 +83,20 @@ impl Tree {
         git_elsewhere(&self.path, &["rev-parse", "HEAD"]).ok()
     }
 
-    fn parent(&self) -> &Path {
-        self.path.parent().unwrap_or(&self.path)
-    }
-
     /// Removes the tree with its build output.
     pub(crate) fn remove(&self, repository: &Repository) -> Result<(), GitError> {
         if self.path.exists() {
-            self.remove_tree(repository)?;
+            self.forget_build()?;
+            let path = self.path.display().to_string();
+            // `--force` twice: git does not remove a tree with submodules otherwise.
+            let removed = ["worktree", "remove", "--force", "--force", &path];
+            if repository.git(&removed).is_err() {
+                remove_folder(&self.path)?;
+                repository.git(&["worktree", "prune"])?;
+            }
         }
         // Last, because it marks a build; it is missing if nothing was built.
         let _none_there = std::fs::remove_file(self.mark());
-        Ok(())
-    }
-
-    fn remove_tree(&self, repository: &Repository) -> Result<(), GitError> {
-        self.forget_build()?;
-        let path = self.path.display().to_string();
-        // `--force` twice: git does not remove a tree with submodules otherwise.
-        if repository
-            .git(&["worktree", "remove", "--force", "--force", &path])
-            .is_err()
-        {
-            remove_folder(&self.path)?;
-            repository.git(&["worktree", "prune"])?;
-        }
         Ok(())
     }
 }

@@ -65,10 +65,10 @@ pub fn json_lines(labels: Labels<'_>, series: &[Series]) -> serde_json::Result<S
 pub fn csv(labels: Labels<'_>, series: &[Series]) -> String {
     let mut text = COLUMNS.join(",") + "\r\n";
     for values in lines(labels, series) {
-        let cells = values.map(|value| match value {
-            Value::String(text) => quoted(&text),
-            Value::Null => String::new(),
-            number => number.to_string(),
+        let cells = values.map(|value| match value.as_str() {
+            Some(text) => quoted(text),
+            None if value.is_null() => String::new(),
+            None => value.to_string(),
         });
         text.push_str(&(cells.join(",") + "\r\n"));
     }

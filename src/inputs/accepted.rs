@@ -277,13 +277,10 @@ impl Files<'_> {
         let Some(run) = found.baseline else {
             return Ok(None);
         };
-        let has_ledger = !found.ledger.is_empty();
+        let shown = (!found.ledger.is_empty()).then(|| place.shown(Part::Ledger));
         let (ledger, ledger_path) = match ledger {
             Some(path) => (self.ledger_given(path)?, Some(self.called(path))),
-            None => {
-                let path = has_ledger.then(|| place.shown(Part::Ledger));
-                (found.ledger, path)
-            }
+            None => (found.ledger, shown),
         };
         Ok(Some(StoredBaseline {
             run,

@@ -165,9 +165,9 @@ pub(crate) fn name(
 ) -> Option<String> {
     let top = work_tree::top_of_working_tree().ok()?.canonicalize().ok()?;
     let mut seen = Seen::default();
-    let servers: Vec<&ServerPlan> = plan.server.iter().chain(plan.base.iter()).collect();
-    let is_local = |server: &&&ServerPlan| matches!(server, ServerPlan::Process(_));
-    let local = servers.iter().any(|server| is_local(&server));
+    let servers = [&plan.server, &plan.base].into_iter().flatten();
+    let is_local = |server: &ServerPlan| matches!(server, ServerPlan::Process(_));
+    let local = servers.clone().any(is_local);
     seen.tree(&top, own, local)?;
     // It contains values of variables, so only the digest leaves this function.
     seen.part("plan", format!("{plan:?}\n{base_plan:?}").as_bytes());

@@ -1,8 +1,8 @@
 //! A check run: a page with the verdict beside the commit. Off by default; the status blocks the merge.
 
 use reqwest::Method;
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::client::{Client, ClientError};
@@ -38,29 +38,19 @@ pub struct CheckRun<'a> {
     pub annotations: Vec<Mark>,
 }
 
-/// An annotation of a line of a file of the repository.
-#[derive(Clone, Debug)]
+/// An annotation of a line of a file of the repository, in GitHub's form.
+#[derive(Clone, Debug, Serialize)]
 pub struct Mark {
     /// The file, from the root of the repository.
     pub path: String,
     /// Counted from 1.
-    pub line: u32,
-    /// Whether it blocks.
-    pub blocks: bool,
+    pub start_line: u32,
+    /// The same line.
+    pub end_line: u32,
+    /// `failure` if it blocks, else `warning`.
+    pub annotation_level: &'static str,
     /// The message.
     pub message: String,
-}
-
-impl Mark {
-    fn json(&self) -> Value {
-        json!({
-            "path": self.path,
-            "start_line": self.line,
-            "end_line": self.line,
-            "annotation_level": if self.blocks { "failure" } else { "warning" },
-            "message": self.message,
-        })
-    }
 }
 
 #[derive(Deserialize)]
@@ -81,7 +71,7 @@ impl CheckRun<'_> {
         json!({
             "title": self.title,
             "summary": summary,
-            "annotations": marks.iter().map(Mark::json).collect::<Vec<_>>(),
+            "annotations": marks,
         })
     }
 

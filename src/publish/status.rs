@@ -58,11 +58,10 @@ impl CommitState {
 
     /// The state from GitHub's name; `pending` is not a success.
     fn named(name: &str) -> Self {
-        match name {
-            "success" => Self::Success,
-            "failure" => Self::Failure,
-            _ => Self::Error,
-        }
+        let mut known = [Self::Success, Self::Failure].into_iter();
+        known
+            .find(|state| state.name() == name)
+            .unwrap_or(Self::Error)
     }
 }
 

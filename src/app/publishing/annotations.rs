@@ -92,15 +92,16 @@ pub(crate) fn marks(comparison: &Comparison) -> Vec<Mark> {
     let rows = view.rows.iter().zip(&comparison.judgements);
     let marked = rows.filter_map(|(row, judgement)| {
         let place = judgement.rule.place.as_ref()?;
-        let blocks = match row.effect {
-            MergeEffect::Stops => true,
-            MergeEffect::Warns | MergeEffect::Open => false,
+        let annotation_level = match row.effect {
+            MergeEffect::Stops => "failure",
+            MergeEffect::Warns | MergeEffect::Open => "warning",
             MergeEffect::Holds => return None,
         };
         Some(Mark {
             path: in_repository(&place.file),
-            line: place.line,
-            blocks,
+            start_line: place.line,
+            end_line: place.line,
+            annotation_level,
             message: sanitize::line(&format!(
                 "{}: {}: {}",
                 row.title(view.several_scenarios),
