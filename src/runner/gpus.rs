@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::local_server;
 use super::repeat_context::RepeatContext;
+use super::run_in_progress::machine_with_gpus;
 use super::side::OneRepeat;
 use super::visible_gpus::Shown;
 use crate::config::{GpuRequest, ServerPlan};
@@ -83,14 +84,6 @@ pub(crate) async fn machine(server: &ServerPlan, environment: &Environment) -> S
         format!("unknown at {now}")
     });
     machine_with_gpus(&machine, &gpus)
-}
-
-/// The name of a machine with the models of its GPUs.
-pub(crate) fn machine_with_gpus(machine: &str, gpus: &[Gpu]) -> String {
-    let models: Vec<&str> = gpus.iter().map(|gpu| gpu.name.as_str()).collect();
-    format!("{machine} {}", models.join(", "))
-        .trim_end()
-        .to_owned()
 }
 
 /// The machine name from the user.

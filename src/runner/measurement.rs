@@ -8,7 +8,8 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::memory::{self, HostMemory};
-use super::side::{Measured, OneRepeat};
+use super::run_in_progress::Measured;
+use super::side::OneRepeat;
 use super::{early_end, gpus, local_server};
 use crate::clock;
 use crate::config::{LoadPoint, Plan, ServerPlan};

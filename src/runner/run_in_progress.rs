@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::early_end;
 use super::repeat_context::RepeatContext;
-use super::side::Measured;
 use super::workload_identity::{described_load, described_workload, source};
-use super::{early_end, gpus};
 use crate::clock;
 use crate::config::{LoadPoint, Plan};
 use crate::exit::ExitStatus;
@@ -13,9 +12,21 @@ use crate::failure::Failure;
 use crate::load::RequestTemplate;
 use crate::metric::{Metric, VERSIONS};
 use crate::record::format::{
-    Environment, Load, Repeat, ResultFile, SCHEMA, Scenario, Server, Tool,
+    Environment, Gpu, Load, Repeat, ResultFile, SCHEMA, Scenario, Server, Tool,
 };
 use crate::workload::Source;
+
+/// The result of one load point.
+pub(crate) struct Measured {
+    pub(crate) repeat: Repeat,
+    /// The server.
+    pub(crate) server: Server,
+    /// The machine, if the server runs on this machine.
+    pub(crate) environment: Option<Environment>,
+    /// Whether the load generator lacked CPU time without real-time priority: the repeat is void, and the next one probably
+    /// too. With that priority this is `false`, even if the repeat is void for the same reason.
+    pub(crate) is_spoiled: bool,
+}
 
 /// A run in progress.
 pub(crate) struct RunInProgress {
@@ -104,7 +115,7 @@ impl RunInProgress {
             let machine = |environment: &Environment| {
                 let machine = environment.machine_or_host();
                 let gpus = environment.gpus.as_deref().unwrap_or_default();
-                gpus::machine_with_gpus(machine.unwrap_or("an unknown machine"), gpus)
+                machine_with_gpus(machine.unwrap_or("an unknown machine"), gpus)
             };
             let (before, now) = (machine(known), machine(&environment));
             // A lost GPU makes the repeat void, but the machine stays the same.
@@ -179,6 +190,14 @@ impl RunInProgress {
         let counts = scenarios.map(|scenario| scenario.repeats.len());
         u32::try_from(counts.max().unwrap_or(0)).unwrap_or(u32::MAX)
     }
+}
+
+/// The name of a machine with the models of its GPUs.
+pub(super) fn machine_with_gpus(machine: &str, gpus: &[Gpu]) -> String {
+    let models: Vec<&str> = gpus.iter().map(|gpu| gpu.name.as_str()).collect();
+    format!("{machine} {}", models.join(", "))
+        .trim_end()
+        .to_owned()
 }
 
 fn not_measured() -> Repeat {

@@ -14,8 +14,9 @@ use serde::Deserialize;
 
 use super::measurement::limits;
 use super::repeat_context::RepeatContext;
+use super::run_in_progress::Measured;
 use super::server_side::ended_during;
-use super::side::{Awaited, Measured, OneRepeat, Side};
+use super::side::{Awaited, OneRepeat, Side};
 use crate::clock;
 use crate::config::{LoadPoint, ServerPlan, parse_bytes, parse_duration, parse_percentage};
 use crate::event::{RunEvent, StartPhase};

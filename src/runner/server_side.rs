@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::measurement::Measurement;
 use super::repeat_context::RepeatContext;
-use super::side::{Awaited, Measured, OneRepeat, Side};
+use super::run_in_progress::Measured;
+use super::side::{Awaited, OneRepeat, Side};
 use super::{early_end, gpus};
 use crate::config::LoadPoint;
 use crate::event::{Progress, RunEvent};

@@ -8,11 +8,10 @@
 use futures_util::future::LocalBoxFuture;
 
 use super::repeat_context::RepeatContext;
-use super::run_in_progress::RunInProgress;
+use super::run_in_progress::{Measured, RunInProgress};
 use crate::config::LoadPoint;
 use crate::event::RepeatLabel;
 use crate::failure::Failure;
-use crate::record::format::{Environment, Repeat, Server};
 use crate::workload;
 
 /// The future result of a step.
@@ -57,16 +56,4 @@ impl OneRepeat<'_> {
             seed
         }
     }
-}
-
-/// The result of one load point.
-pub(crate) struct Measured {
-    pub(crate) repeat: Repeat,
-    /// The server.
-    pub(crate) server: Server,
-    /// The machine, if the server runs on this machine.
-    pub(crate) environment: Option<Environment>,
-    /// Whether the load generator lacked CPU time without real-time priority: the repeat is void, and the next one probably
-    /// too. With that priority this is `false`, even if the repeat is void for the same reason.
-    pub(crate) is_spoiled: bool,
 }
