@@ -261,7 +261,7 @@ impl Watch {
             });
         } else if let Ok((before, after)) = both {
             observed.server = Some(ServerFigures {
-                counts: server::figures(before, after, self.peaks),
+                counts: server::figures(before, after, &self.peaks),
                 restarted: continuity == Continuity::Restarted,
                 several_servers: false,
             });
