@@ -76,11 +76,7 @@ fn side(run: &Run, kind: &str) -> CurveSide {
 
 /// Over the repeats that count; `None` where no repeat has a value.
 fn median(scenario: &ScenarioRun, metric: Metric) -> Option<f64> {
-    let values: Vec<f64> = scenario
-        .counting()
-        .filter_map(|repeat| repeat.metrics.get(&metric).copied())
-        .collect();
-    stats::median(&values)
+    stats::median(&scenario.values(metric))
 }
 
 #[cfg(test)]

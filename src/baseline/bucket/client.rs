@@ -276,25 +276,24 @@ impl Client {
         };
         let failed = self.failed(action, reason);
         let has = |marks: &[&str]| marks.iter().any(|mark| text.contains(mark));
+        // Lists report the status only as text.
+        let is_generic = matches!(error, Error::Generic { .. });
+        let is_refused = matches!(
+            error,
+            Error::PermissionDenied { .. } | Error::Unauthenticated { .. }
+        ) || (is_generic && has(&["status code: 401", "status code: 403"]));
+        let is_absent = matches!(error, Error::NotFound { .. })
+            || (is_generic && (has(&["status code: 404"]) || has(&MISSING_BUCKET)));
         if has(&METADATA) || has(&MISSING_CREDENTIALS) {
-            return BucketError::NoCredentials(failed);
-        }
-        match error {
-            Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
-                BucketError::Refused(failed)
-            }
-            Error::NotFound { .. } => BucketError::NoBucket(failed),
-            // Lists report the status only as text.
-            Error::Generic { .. } if has(&["status code: 401", "status code: 403"]) => {
-                BucketError::Refused(failed)
-            }
-            Error::Generic { .. } if has(&["status code: 404"]) || has(&MISSING_BUCKET) => {
-                BucketError::NoBucket(failed)
-            }
-            Error::Generic { .. } if lost.is_some() || has(&["status code: 5"]) => {
-                BucketError::Unreachable(failed)
-            }
-            _ => BucketError::Answer(failed),
+            BucketError::NoCredentials(failed)
+        } else if is_refused {
+            BucketError::Refused(failed)
+        } else if is_absent {
+            BucketError::NoBucket(failed)
+        } else if is_generic && (lost.is_some() || has(&["status code: 5"])) {
+            BucketError::Unreachable(failed)
+        } else {
+            BucketError::Answer(failed)
         }
     }
 
