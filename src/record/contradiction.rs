@@ -114,12 +114,7 @@ fn other_rate(counts: RequestCounts, repeat: &Repeat) -> Option<String> {
 }
 
 fn too_many(counts: RequestCounts) -> Option<String> {
-    let RequestCounts {
-        completed,
-        failed,
-        truncated,
-    } = counts;
-    let largest = completed.max(failed).max(truncated);
+    let largest = counts.completed.max(counts.failed).max(counts.truncated);
     (largest > limits::COUNT).then(|| {
         format!(
             "`requests` has a count of {largest}; the limit is {}",
