@@ -15,7 +15,7 @@ mod verify;
 
 use std::path::{Path, PathBuf};
 
-pub use bucket::{BucketError, OfflineCopies};
+pub use bucket::{BucketError, FailedRequest, OfflineCopies};
 pub use location::{BucketAddress, Cloud, Location, LocationError};
 pub use place::{BaselineError, Part, Place, StoredRuns};
 pub use promotion::{Change, Ended};

@@ -86,7 +86,7 @@ impl Place {
         let baseline = file(Part::Baseline);
         // A second promotion judges the state after the first.
         let _lock = lock(baseline.parent().unwrap_or(folder))?;
-        let (said, change) = decide(&self.read()?)?;
+        let (value, change) = decide(&self.read()?)?;
         if let Some(session) = &change.session {
             let ledger = with_session(self.bytes(Part::Ledger)?, session)?;
             files::write_atomically(&file(Part::Ledger), &ledger).map_err(BaselineError::from)?;
@@ -95,7 +95,7 @@ impl Place {
             files::write_atomically(&file(part), &written(run)?)
                 .map_err(|error| unfinished(error.into()))?;
         }
-        Ok((said, Ended::Current))
+        Ok((value, Ended::Current))
     }
 
     fn promote_in_bucket<T, E: From<BaselineError>>(
@@ -107,7 +107,7 @@ impl Place {
         let ledger_object = self.object(Part::Ledger);
         let mut tried: Option<(T, Change)> = None;
         let mut waiting = Waiting::new();
-        let (said, change) = loop {
+        let (value, change) = loop {
             let fetch = |part| {
                 bucket
                     .fetch(&self.object(part))
@@ -133,9 +133,9 @@ impl Place {
             {
                 break stored;
             }
-            let (said, change) = decide(&stored_runs)?;
+            let (value, change) = decide(&stored_runs)?;
             let Some(session) = &change.session else {
-                break (said, change);
+                break (value, change);
             };
             let won = bucket
                 .put(
@@ -150,13 +150,13 @@ impl Place {
                     if is_unclear { unfinished(error) } else { error }
                 })?;
             if won {
-                break (said, change);
+                break (value, change);
             }
-            tried = Some((said, change));
+            tried = Some((value, change));
             waiting.again(bucket, &self.shown(Part::Ledger))?;
         };
         let ended = self.follow(bucket, &change).map_err(unfinished)?;
-        Ok((said, ended))
+        Ok((value, ended))
     }
 
     /// The steps after the ledger: the baseline, if its session is still the last, and the release.

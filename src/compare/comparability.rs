@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::arguments;
 use crate::code::Code;
 use crate::metric::Metric;
-use crate::record::format::{Load, ResultFile, Server, Workload};
+use crate::record::format::{Load, Repeat, ResultFile, Server, Workload};
 use crate::record::{Run, ScenarioRun};
 use crate::report::comparison::{Difference, Warning};
 use crate::text::count::count;
@@ -262,7 +262,7 @@ impl Comparability {
                 .repeats
                 .iter()
                 .filter(|repeat| repeat.void.is_none());
-            for sentence in counting.flat_map(|repeat| repeat.warnings()) {
+            for sentence in counting.flat_map(Repeat::warnings) {
                 match sentences.iter_mut().find(|(known, _)| *known == sentence) {
                     Some((_, times)) => *times += 1,
                     None => sentences.push((sentence, 1)),
@@ -305,8 +305,7 @@ impl Comparability {
 pub(crate) fn failed_and_all(scenario: &ScenarioRun) -> (u64, u64) {
     let counts = scenario.counting().filter_map(|repeat| repeat.requests);
     counts.fold((0, 0), |(failed, all), counts| {
-        let bad = counts.failed + counts.truncated;
-        (failed + bad, all + bad + counts.completed)
+        (failed + counts.unsuccessful(), all + counts.all())
     })
 }
 

@@ -4,7 +4,7 @@ use super::comparability::Comparability;
 use super::packaging::tokens_per_chunk_that_differ;
 use super::strata::counting;
 use crate::code::Code;
-use crate::record::format::{Repeat, Samples};
+use crate::record::format::{Repeat, RequestCounts, Samples};
 use crate::record::{Run, ScenarioRun};
 use crate::stats::{self, number};
 
@@ -154,11 +154,7 @@ fn mean_output_tokens(scenario: &ScenarioRun) -> Option<f64> {
 /// The fewest and the most requests per repeat, over the repeats that count.
 fn requests_per_repeat(scenario: &ScenarioRun) -> Option<(u64, u64)> {
     let counts = scenario.counting().filter_map(|repeat| repeat.requests);
-    let all = counts.map(|counts| {
-        let answered = counts.completed.saturating_add(counts.failed);
-        answered.saturating_add(counts.truncated)
-    });
-    let all: Vec<u64> = all.collect();
+    let all: Vec<u64> = counts.map(RequestCounts::all).collect();
     Some((*all.iter().min()?, *all.iter().max()?))
 }
 

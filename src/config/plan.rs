@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::read_plan::MIN_INTERVAL;
 use super::{ExtraBody, Headers, ServerUrl, safe_name};
 use crate::workload::dataset::{Format, Selection, Turns, Units};
 use crate::workload::{Conversation, Lengths, Prefix, PromptForm};
@@ -80,6 +79,9 @@ pub struct Plan {
     /// `framework.config` as engine arguments, `--tensor-parallel-size 8 --enable-prefix-caching`.
     pub engine_args: Vec<String>,
 }
+
+/// Shortest telemetry interval: NVML updates its counters at this rate.
+pub(super) const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Default length of synthetic prompts.
 pub const DEFAULT_INPUT_TOKENS: Lengths = Lengths::Constant(512);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::fields::{Fields, boolean, duration, number, one_of, percentage, scalar, text};
 use super::node::Node;
+use super::plan::MIN_INTERVAL;
 use super::problem::{Collector, Problems};
 use super::read_dataset::{read_conversation, read_dataset, read_prefix};
 use super::read_extras::{read_extra_body, read_headers};
@@ -149,9 +150,6 @@ fn read_slo(node: &Node, what: &str, collector: &mut Collector) -> Option<Slo> {
     fields.finish();
     Some(slo)
 }
-
-/// Shortest telemetry interval: NVML updates its counters at this rate.
-pub(super) const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Longest interval between two GPU samples: with fewer samples, shares of a repeat of minutes are unreliable.
 const MAX_GPU_INTERVAL: Duration = Duration::from_secs(10);

@@ -114,15 +114,15 @@ fn samples(traces: &[RequestTrace]) -> Samples {
         })
     };
     Samples {
-        status: column(traces, |trace| Some(trace.outcome.to_string())),
-        start: column(traces, |trace| Some(microseconds(trace.due))),
-        ttft: time(RequestTrace::ttft),
-        tpot: time(RequestTrace::tpot),
-        e2e: time(|trace| Some(trace.e2e())),
-        prompt_tokens: column(traces, |trace| trace.prompt_tokens),
-        output_tokens: column(traces, |trace| trace.output_tokens),
-        first_chunk_tokens: column(traces, |trace| trace.first_chunk_tokens),
-        chunks: column(traces, |trace| Some(trace.pieces())),
+        status: Some(column(traces, |trace| Some(trace.outcome.to_string()))),
+        start: Some(column(traces, |trace| Some(microseconds(trace.due)))),
+        ttft: Some(time(RequestTrace::ttft)),
+        tpot: Some(time(RequestTrace::tpot)),
+        e2e: Some(time(|trace| Some(trace.e2e()))),
+        prompt_tokens: Some(column(traces, |trace| trace.prompt_tokens)),
+        output_tokens: Some(column(traces, |trace| trace.output_tokens)),
+        first_chunk_tokens: Some(column(traces, |trace| trace.first_chunk_tokens)),
+        chunks: Some(column(traces, |trace| Some(trace.pieces()))),
         itl: None,
     }
 }
@@ -130,8 +130,8 @@ fn samples(traces: &[RequestTrace]) -> Samples {
 fn column<T>(
     traces: &[RequestTrace],
     value: impl Fn(&RequestTrace) -> Option<T>,
-) -> Option<Vec<Option<T>>> {
-    Some(traces.iter().map(value).collect())
+) -> Vec<Option<T>> {
+    traces.iter().map(value).collect()
 }
 
 /// A tenth of a microsecond is below the client's precision, and halves the size of the file.

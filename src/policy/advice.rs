@@ -30,9 +30,8 @@ pub(super) fn next(
     }
     if pairs == 0 {
         let most = policy.noise.max_repeats;
-        let needed: Option<Vec<u32>> = open()
-            .map(|judged| repeats_needed(judged, repeats, most))
-            .collect();
+        let needed = open().map(|judged| repeats_needed(judged, repeats, most));
+        let needed: Option<Vec<u32>> = needed.collect();
         if let Some(needed) = needed.and_then(|needed| needed.into_iter().max()) {
             return Next {
                 action: NextAction::MoreRepeats,
@@ -41,22 +40,15 @@ pub(super) fn next(
         }
     }
     let looks = || {
-        PAIR_LOOKS
-            .iter()
-            .map(|look| look.at)
-            .filter(|at| *at > pairs)
+        let looks = PAIR_LOOKS.iter().map(|look| look.at);
+        looks.filter(|at| *at > pairs)
     };
     let enough = looks().find(|at| open().all(|judged| pairs_settle(judged, *at)));
-    let Some(until) = enough.or_else(|| looks().next()) else {
-        // All interim looks are used; a re-run adds three pairs and blocks where they are clear.
-        return Next {
-            action: NextAction::Ab,
-            amount: PAIR_LOOKS[0].at,
-        };
-    };
+    let until = enough.or_else(|| looks().next());
     Next {
         action: NextAction::Ab,
-        amount: until - pairs,
+        // When all interim looks are used, a re-run adds three pairs and blocks where they are clear.
+        amount: until.map_or(PAIR_LOOKS[0].at, |until| until - pairs),
     }
 }
 
@@ -78,20 +70,16 @@ fn repeats_needed(judged: &Judged, taken: u32, most: u32) -> Option<u32> {
 }
 
 fn pairs_settle(judged: &Judged, pairs: u32) -> bool {
-    let look = PAIR_LOOKS.iter().find(|look| look.at == pairs).copied();
+    let mut looks = PAIR_LOOKS.into_iter();
+    let look = looks.find(|look| look.at == pairs);
+    let levels = judged
+        .terms
+        .levels
+        .at(look.unwrap_or(InterimLook::only(pairs)));
     judged.estimates.is_some_and(|estimates| {
-        let estimate = estimates
-            .assessment
-            .paired
-            .unwrap_or(estimates.decision.estimate);
-        let levels = judged
-            .terms
-            .levels
-            .at(look.unwrap_or(InterimLook::only(pairs)));
-        decide(
-            &estimate.with_pairs(pairs, &estimates.noise),
-            estimates.zone,
-            levels,
-        ) != Outcome::Undecided
+        let paired = estimates.assessment.paired;
+        let estimate = paired.unwrap_or(estimates.decision.estimate);
+        let then = estimate.with_pairs(pairs, &estimates.noise);
+        decide(&then, estimates.zone, levels) != Outcome::Undecided
     })
 }

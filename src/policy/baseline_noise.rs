@@ -2,7 +2,7 @@
 
 use super::judge_all::{family, may_block};
 use super::judged::{ScenarioEvidence, ratio, zone};
-use super::look::ALPHA;
+use super::look::GATE_LEVELS;
 use super::noise::noise;
 use super::rule::Policy;
 use super::sentence::percent;
@@ -14,7 +14,7 @@ use crate::stats::{Noise, smallest_detectable, stored};
 /// the accepted sessions in `segment` and of the run itself.
 pub fn too_noisy(policy: &Policy, run: &Run, segment: &[Run]) -> Vec<String> {
     let sessions: Vec<&Run> = segment.iter().collect();
-    let alpha = ALPHA / f64::from(family(policy, run).max(1));
+    let alpha = GATE_LEVELS.shared_among(family(policy, run)).alpha;
     let mut found = Vec::new();
     for scenario in &run.scenarios {
         for rule in policy.rules_for(&scenario.name) {

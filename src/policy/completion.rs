@@ -52,7 +52,10 @@ pub fn complete(judged: Comparison, circumstances: Circumstances) -> Comparison 
     comparison.baseline.commits_since = circumstances.commits_since;
     match circumstances.judged_by {
         JudgedBy::WorkTree => {}
-        JudgedBy::OwnFiles => comparison.warnings.push(own_files()),
+        JudgedBy::OwnFiles => comparison.warnings.push(Warning::new(
+            Code::JudgedByOwnFiles,
+            "the change was judged by files that it can edit itself",
+        )),
         JudgedBy::Base(base) => {
             comparison.warnings.extend(of_edits(&base));
             comparison.decision.baseline_ref = Some(base.name);
@@ -81,38 +84,25 @@ pub fn is_judged_by_own_files(comparison: &Comparison) -> bool {
     warnings.any(|warning| warning.is(Code::JudgedByOwnFiles))
 }
 
-fn own_files() -> Warning {
-    Warning::new(
-        Code::JudgedByOwnFiles,
-        "the change was judged by files that it can edit itself",
-    )
-}
-
 /// Warnings about what the change edits: it takes effect when the change is merged.
 fn of_edits(base: &Base) -> Vec<Warning> {
-    let Base {
-        name,
-        touched,
-        edits,
-        is_first,
-        ..
-    } = base;
+    let name = &base.name;
     let mut found = Vec::new();
-    if !touched.is_empty() {
+    if !base.touched.is_empty() {
         let message = format!(
             "the change edits files that it is judged by ({}); the edits take effect when it is merged, and it was judged by the files of {name}",
-            touched.join(", ")
+            base.touched.join(", ")
         );
         found.push(Warning::new(Code::BarEdited, message));
     }
-    if !edits.is_empty() {
+    if !base.edits.is_empty() {
         let message = format!(
             "the change edits what is measured ({}); the edits take effect when it is merged, and it was measured with the configuration of {name}",
-            edits.join("; ")
+            base.edits.join("; ")
         );
         found.push(Warning::new(Code::QuestionEdited, message));
     }
-    if *is_first {
+    if base.is_first {
         let message = format!(
             "{name} has no perfgate configuration, so the change was measured with its own"
         );

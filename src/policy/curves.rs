@@ -1,7 +1,7 @@
 //! Throughput against latency over the load points of both runs, for the chart of a comparison.
 
 use crate::metric::Metric;
-use crate::record::format::SWEEP;
+use crate::record::format::{Load, SWEEP};
 use crate::record::{Run, ScenarioRun};
 use crate::report::comparison::{CurvePoint, CurveSide, LoadCurve};
 use crate::stats::{self, number};
@@ -10,44 +10,52 @@ use crate::sweep::{Bend, knee};
 /// The fewest points of a curve.
 const FEWEST: usize = 2;
 
+/// A kind of load, and the capacity that a search over it finds.
+type Kind = (&'static str, fn(&Load) -> Option<f64>, Metric);
+
+const KINDS: [Kind; 2] = [
+    (
+        "concurrency",
+        |load| load.concurrency.map(number),
+        Metric::CAPACITY_CONCURRENCY,
+    ),
+    (
+        "request_rate",
+        |load| load.request_rate,
+        Metric::CAPACITY_REQUEST_RATE,
+    ),
+];
+
 /// One curve per kind of load for which both runs have several points.
 pub(super) fn curves(baseline: &Run, candidate: &Run) -> Vec<LoadCurve> {
-    let found = ["concurrency", "request_rate"]
-        .into_iter()
-        .map(|load| LoadCurve {
-            load: load.to_owned(),
-            baseline: side(baseline, load),
-            candidate: side(candidate, load),
-        });
-    let both = |curve: &LoadCurve| {
-        [&curve.baseline, &curve.candidate]
-            .iter()
-            .all(|side| side.points.len() >= FEWEST)
+    let found = KINDS.into_iter().map(|kind| LoadCurve {
+        load: kind.0.to_owned(),
+        baseline: side(baseline, kind),
+        candidate: side(candidate, kind),
+    });
+    let has_both = |curve: &LoadCurve| {
+        let fewest = curve
+            .baseline
+            .points
+            .len()
+            .min(curve.candidate.points.len());
+        fewest >= FEWEST
     };
-    found.filter(both).collect()
+    found.filter(has_both).collect()
 }
 
-fn side(run: &Run, kind: &str) -> CurveSide {
-    let load = |scenario: &ScenarioRun| {
-        let load = scenario.load.as_ref()?;
-        match kind {
-            "concurrency" => load.concurrency.map(number),
-            _ => load.request_rate,
-        }
+fn side(run: &Run, (_, load, searched): Kind) -> CurveSide {
+    let point = |scenario: &ScenarioRun| {
+        let point = CurvePoint {
+            load: load(scenario.load.as_ref()?)?,
+            throughput: median(scenario, Metric::THROUGHPUT)?,
+            ttft: median(scenario, Metric::TTFT_P95),
+            tpot: median(scenario, Metric::TPOT_P95),
+        };
+        Some((point, median(scenario, Metric::E2E_P50)))
     };
-    let mut points: Vec<(CurvePoint, Option<f64>)> = run
-        .scenarios
-        .iter()
-        .filter_map(|scenario| {
-            let point = CurvePoint {
-                load: load(scenario)?,
-                throughput: median(scenario, Metric::THROUGHPUT)?,
-                ttft: median(scenario, Metric::TTFT_P95),
-                tpot: median(scenario, Metric::TPOT_P95),
-            };
-            Some((point, median(scenario, Metric::E2E_P50)))
-        })
-        .collect();
+    let mut points: Vec<(CurvePoint, Option<f64>)> =
+        run.scenarios.iter().filter_map(point).collect();
     points.sort_by(|(a, _), (b, _)| a.load.total_cmp(&b.load));
     let bend = |(point, e2e): &(CurvePoint, Option<f64>)| {
         Some(Bend {
@@ -57,30 +65,18 @@ fn side(run: &Run, kind: &str) -> CurveSide {
         })
     };
     let bends: Option<Vec<Bend>> = points.iter().map(bend).collect();
-    let knee = bends
-        .and_then(|bends| knee(&bends))
-        .map(|place| points[place].0.load);
-    let searched = match kind {
-        "concurrency" => Metric::CAPACITY_CONCURRENCY,
-        _ => Metric::CAPACITY_REQUEST_RATE,
-    };
-    let capacity = run
-        .scenario(SWEEP)
-        .and_then(|sweep| median(sweep, searched));
+    let knee = bends.and_then(|bends| knee(&bends));
+    let sweep = run.scenario(SWEEP);
     CurveSide {
+        knee: knee.map(|place| points[place].0.load),
         points: points.into_iter().map(|(point, _)| point).collect(),
-        knee,
-        capacity,
+        capacity: sweep.and_then(|sweep| median(sweep, searched)),
     }
 }
 
 /// Over the repeats that count; `None` where no repeat has a value.
 fn median(scenario: &ScenarioRun, metric: Metric) -> Option<f64> {
-    let values: Vec<f64> = scenario
-        .counting()
-        .filter_map(|repeat| repeat.metrics.get(&metric).copied())
-        .collect();
-    stats::median(&values)
+    stats::median(&scenario.values(metric))
 }
 
 #[cfg(test)]

@@ -25,10 +25,7 @@ pub(super) fn too_many_errors(evidence: &ScenarioEvidence<'_>, terms: LookTerms)
             return Some(number(failed) / number(all));
         }
         // A result of another tool may contain the rate only.
-        let rates = scenario
-            .counting()
-            .filter_map(|repeat| repeat.metrics.get(&metric).copied());
-        stats::mean(&rates.collect::<Vec<f64>>())
+        stats::mean(&scenario.values(metric))
     };
     let new = rate(candidate?)?;
     let allowed = baseline.and_then(rate).unwrap_or(0.0) + ERROR_RATE_ROOM;

@@ -20,45 +20,48 @@ pub(super) fn headline(
             String::new()
         }
     };
-    let worst = |status: Status, actions: &[Action]| {
-        let rows = judged.iter().filter(|judged| {
-            let row = &judged.judgement;
-            row.status == status && actions.contains(&row.rule.action)
-        });
-        rows.max_by(|a, b| badness(a).total_cmp(&badness(b)))
+    let rows: &[(Status, &[Action])] = match verdict {
+        Verdict::Pass | Verdict::Incomparable => &[],
+        Verdict::Block => &[(Status::Regressed, &[Action::Block])],
+        Verdict::Report => &[(Status::Regressed, &[Action::Report])],
+        Verdict::Inconclusive => &[
+            (Status::Inconclusive, &[Action::Block, Action::Report]),
+            (Status::Inconclusive, &[Action::Warn]),
+        ],
+        Verdict::Warn => &[
+            // Only with an analysis report does a regression under a `report` rule become a warning.
+            (Status::Regressed, &[Action::Report]),
+            (Status::Regressed, &[Action::Warn]),
+            (Status::Missing, &[Action::Warn]),
+            (Status::Inconclusive, &[Action::Warn]),
+        ],
     };
-    let sentence = |row: Option<&Judged>| row.map(|row| sentence(row, &place(row)));
-    let text = match verdict {
-        Verdict::Incomparable => match mismatches.first() {
-            Some(difference) => Some(mismatch_in_words(difference)),
-            None => missing(judged, &place),
-        },
-        Verdict::Block => sentence(worst(Status::Regressed, &[Action::Block])),
-        Verdict::Report => sentence(worst(Status::Regressed, &[Action::Report])),
-        Verdict::Inconclusive => sentence(
-            worst(Status::Inconclusive, &[Action::Block, Action::Report])
-                .or_else(|| worst(Status::Inconclusive, &[Action::Warn])),
-        ),
-        // Only with an analysis report does a regression under a `report` rule become a warning.
-        Verdict::Warn if worst(Status::Regressed, &[Action::Report]).is_some() => {
-            sentence(worst(Status::Regressed, &[Action::Report]))
-                .map(|text| analysed_headline(&text))
-        }
-        Verdict::Warn => sentence(
-            worst(Status::Regressed, &[Action::Warn])
-                .or_else(|| worst(Status::Missing, &[Action::Warn]))
-                .or_else(|| worst(Status::Inconclusive, &[Action::Warn])),
-        ),
-        Verdict::Pass => None,
-    };
-    text.unwrap_or_else(|| match verdict {
-        Verdict::Incomparable => "no rule could be judged".to_owned(),
-        Verdict::Pass
-        | Verdict::Warn
-        | Verdict::Inconclusive
-        | Verdict::Report
-        | Verdict::Block => passed(judged),
-    })
+    let mut rows = rows.iter();
+    if let Some(row) = rows.find_map(|(status, actions)| worst(judged, *status, actions)) {
+        let sentence = sentence(row, &place(row));
+        let is_analysed = verdict == Verdict::Warn && row.judgement.rule.action == Action::Report;
+        return if is_analysed {
+            analysed_headline(&sentence)
+        } else {
+            sentence
+        };
+    }
+    if verdict != Verdict::Incomparable {
+        return passed(judged);
+    }
+    let mismatch = mismatches.first().map(mismatch_in_words);
+    mismatch
+        .or_else(|| missing(judged, &place))
+        .unwrap_or_else(|| "no rule could be judged".to_owned())
+}
+
+/// The row that is furthest on the wrong side, of those with this status under one of these actions.
+fn worst<'a>(judged: &'a [Judged], status: Status, actions: &[Action]) -> Option<&'a Judged> {
+    let rows = judged.iter().filter(|judged| {
+        let row = &judged.judgement;
+        row.status == status && actions.contains(&row.rule.action)
+    });
+    rows.max_by(|a, b| badness(a).total_cmp(&badness(b)))
 }
 
 /// The headline of a regression for which the author gave an analysis.

@@ -36,19 +36,11 @@ fn of_row(row: &Judgement, ledger: &[&Run]) -> Option<History> {
 }
 
 fn session(run: &Run, scenario: &str, metric: Metric) -> Option<Session> {
-    let values: Vec<f64> = run
-        .scenario(scenario)?
-        .counting()
-        .filter_map(|repeat| repeat.metrics.get(&metric).copied())
-        .collect();
+    let source = run.file.source.as_ref();
     Some(Session {
         created: run.file.created.clone(),
-        commit: run
-            .file
-            .source
-            .as_ref()
-            .and_then(|source| source.commit.clone()),
-        value: stats::median(&values)?,
+        commit: source.and_then(|source| source.commit.clone()),
+        value: stats::median(&run.scenario(scenario)?.values(metric))?,
         begins_segment: begins_segment(run),
         is_step: false,
     })

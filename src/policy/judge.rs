@@ -9,9 +9,10 @@ use super::sentence::{percent, signed_percent};
 use super::too_good;
 use crate::compare::{self, Missing, Pair};
 use crate::metric::Metric;
-use crate::record::ScenarioRun;
 use crate::report::comparison::{Change, JudgedRule, Judgement, Noise, Side, Status};
-use crate::stats::{self, Decision, Estimate, Evidence, Outcome, e_value, smallest_detectable};
+use crate::stats::{
+    self, Assessment, Decision, Estimate, Evidence, Outcome, e_value, smallest_detectable,
+};
 
 /// Confidence of the interval in reports.
 const SHOWN_CONFIDENCE: f64 = 0.95;
@@ -29,19 +30,10 @@ fn change(metric: Metric, estimate: &Estimate) -> Change {
 /// Judges one rule in one scenario.
 pub(super) fn judge(rule: &Rule, evidence: &ScenarioEvidence<'_>, terms: LookTerms) -> Judged {
     let metric = rule.metric;
-    let (baseline, candidate) = evidence.shown();
-    let pair = compare::pair(metric, baseline, candidate);
-    let sessions = evidence.sessions(metric);
-    let known = Known {
-        pair: &pair,
-        evidence,
-        sessions: &sessions,
-    };
-    let relative = rule
-        .limits
-        .regression
-        .map(|limit| judge_change(rule, &known, limit, terms));
-    let absolute = judge_budget(rule, &pair.candidate, &sessions, terms.now());
+    let known = Known::of(metric, evidence);
+    let limit = rule.limits.regression;
+    let relative = limit.map(|limit| judge_change(rule, &known, limit, terms));
+    let absolute = judge_budget(rule, &known.pair.candidate, &known.sessions, terms.now());
     // The worse of the two outcomes; the relative one where both are equal, because its reason has more numbers.
     let budget_is_worse = absolute.as_ref().is_some_and(|budget| {
         relative
@@ -50,47 +42,32 @@ pub(super) fn judge(rule: &Rule, evidence: &ScenarioEvidence<'_>, terms: LookTer
     });
     let estimates = relative.as_ref().and_then(|change| change.estimates);
     // Where both are undecided, one estimate at its limit is enough to look worse.
-    let looks_worse = [&relative, &absolute]
+    let answers = [&relative, &absolute];
+    let looks_worse = answers
         .into_iter()
         .flatten()
         .any(|answer| answer.looks_worse);
     let answer = if budget_is_worse { absolute } else { relative };
     let answer = answer.unwrap_or_else(|| Answered::missing("the rule has no limit"));
 
-    let estimate = estimates.map(|estimates| estimates.decision.estimate);
     let at = |side: fn(&Estimate) -> f64| {
-        estimate.map(|estimate| (side(&estimate), estimate.repeat_noise))
+        let estimate = estimates?.decision.estimate;
+        Some((side(&estimate), estimate.repeat_noise))
     };
+    let Pair {
+        baseline,
+        candidate,
+        ..
+    } = &known.pair;
     let sides = [
-        pair.baseline
-            .shown(metric, at(|estimate| estimate.baseline)),
-        pair.candidate
-            .shown(metric, at(|estimate| estimate.candidate)),
+        baseline.shown(metric, at(|estimate| estimate.baseline)),
+        candidate.shown(metric, at(|estimate| estimate.candidate)),
     ];
-    let judgement = Judgement {
-        basis: estimates.map(|estimates| estimates.decision.basis),
-        change: estimate.map(|estimate| change(metric, &estimate)),
-        stored_change: estimates.and_then(|estimates| {
-            let stored = estimates
-                .assessment
-                .stored
-                .filter(|_| estimates.assessment.paired.is_some())?;
-            Some(change(metric, &stored))
-        }),
-        noise: estimates.map(|estimates| noise_of(metric, &estimates, [baseline, candidate])),
-        smallest_detectable: estimates.map(|estimates| {
-            let alpha = blocking_level(terms);
-            ratio(
-                metric,
-                smallest_detectable(&estimates.decision.estimate, estimates.zone, alpha),
-            )
-        }),
-        ruled_out_above: estimate
-            .map(|estimate| ratio(metric, estimate.upper_bound(terms.now().beta)))
-            .filter(|bound| bound.is_finite()),
-        looks_worse,
-        ..without_numbers(rule, evidence.name, sides, answer.status, answer.reason)
-    };
+    let mut judgement = without_numbers(rule, evidence.name, sides, answer.status, answer.reason);
+    judgement.looks_worse = looks_worse;
+    if let Some(estimates) = &estimates {
+        add_numbers(&mut judgement, estimates, evidence, terms);
+    }
     let pairs = match evidence.pairs {
         Some(_) => judgement.candidate.repeats.min(judgement.baseline.repeats),
         None => 0,
@@ -107,6 +84,28 @@ pub(super) fn judge(rule: &Rule, evidence: &ScenarioEvidence<'_>, terms: LookTer
         terms,
         by_budget: budget_is_worse,
     }
+}
+
+/// Adds the estimates of a change to its judgement.
+fn add_numbers(
+    judgement: &mut Judgement,
+    estimates: &Estimates,
+    evidence: &ScenarioEvidence<'_>,
+    terms: LookTerms,
+) {
+    let metric = judgement.metric;
+    let Decision {
+        basis, estimate, ..
+    } = estimates.decision;
+    let Assessment { stored, paired, .. } = estimates.assessment;
+    let smallest = smallest_detectable(&estimate, estimates.zone, blocking_level(terms));
+    let bound = ratio(metric, estimate.upper_bound(terms.now().beta));
+    judgement.basis = Some(basis);
+    judgement.change = Some(change(metric, &estimate));
+    judgement.stored_change = paired.and(stored).map(|stored| change(metric, &stored));
+    judgement.noise = Some(noise_of(metric, estimates, evidence));
+    judgement.smallest_detectable = Some(ratio(metric, smallest));
+    judgement.ruled_out_above = Some(bound).filter(|bound| bound.is_finite());
 }
 
 /// A judgement without estimates.
@@ -151,12 +150,7 @@ pub(super) fn p_value(
     evidence: &ScenarioEvidence<'_>,
     terms: LookTerms,
 ) -> Option<f64> {
-    let (baseline, candidate) = evidence.shown();
-    let known = Known {
-        pair: &compare::pair(rule.metric, baseline, candidate),
-        evidence,
-        sessions: &evidence.sessions(rule.metric),
-    };
+    let known = Known::of(rule.metric, evidence);
     let estimates = estimates(rule.metric, &known, rule.limits.regression?, terms)?;
     Some(estimates.decision.estimate.p_above(estimates.zone.low))
 }
@@ -168,7 +162,8 @@ fn blocking_level(terms: LookTerms) -> f64 {
 }
 
 /// The noise that the estimate used.
-fn noise_of(metric: Metric, estimates: &Estimates, sides: [Option<&ScenarioRun>; 2]) -> Noise {
+fn noise_of(metric: Metric, estimates: &Estimates, evidence: &ScenarioEvidence<'_>) -> Noise {
+    let (baseline, candidate) = evidence.shown();
     let Estimate {
         repeat_noise,
         host_noise,
@@ -177,7 +172,7 @@ fn noise_of(metric: Metric, estimates: &Estimates, sides: [Option<&ScenarioRun>;
     Noise {
         repeat: repeat_noise,
         host: host_noise,
-        request: compare::request_noise(metric, &sides, repeat_noise),
+        request: compare::request_noise(metric, &[baseline, candidate], repeat_noise),
         source: source(estimates).to_owned(),
     }
 }
@@ -201,14 +196,25 @@ fn source(estimates: &Estimates) -> &'static str {
 /// All evidence about one metric in one scenario.
 struct Known<'a> {
     /// The values in the report.
-    pair: &'a Pair,
+    pair: Pair,
     evidence: &'a ScenarioEvidence<'a>,
     /// The logs of the accepted sessions.
-    sessions: &'a [Vec<f64>],
+    sessions: Vec<Vec<f64>>,
+}
+
+impl<'a> Known<'a> {
+    fn of(metric: Metric, evidence: &'a ScenarioEvidence<'a>) -> Self {
+        let (baseline, candidate) = evidence.shown();
+        Self {
+            pair: compare::pair(metric, baseline, candidate),
+            evidence,
+            sessions: evidence.sessions(metric),
+        }
+    }
 }
 
 fn judge_change(rule: &Rule, known: &Known<'_>, limit: f64, terms: LookTerms) -> Answered {
-    let shown = known.pair;
+    let shown = &known.pair;
     for (side, values) in [
         ("baseline", &shown.baseline),
         ("candidate", &shown.candidate),
@@ -261,20 +267,19 @@ fn estimates(metric: Metric, known: &Known<'_>, limit: f64, terms: LookTerms) ->
     }
     let level = shown.baseline.values.iter().find_map(|value| value.value);
     let noise = noise(metric, level.unwrap_or(1.0), sessions);
-    let (pairs, stored) = if evidence.pairs.is_some() {
-        let pairs = compare::alternating(&shown.baseline, &shown.candidate);
-        // No alternating pair counts; stored repeats must not replace them.
-        if pairs.is_empty() {
-            return None;
+    let (pairs, stored) = match evidence.pairs {
+        Some(_) => {
+            let stored = evidence.stored;
+            let stored = stored.map(|(old, new)| compare::pair(metric, old, new));
+            let pairs = compare::alternating(&shown.baseline, &shown.candidate);
+            (pairs, stored.filter(|stored| stored.unlike.is_none()))
         }
-        let stored = evidence
-            .stored
-            .map(|(old, new)| compare::pair(metric, old, new))
-            .filter(|stored| stored.unlike.is_none());
-        (pairs, stored)
-    } else {
-        (Vec::new(), Some((*shown).clone()))
+        None => (Vec::new(), Some(shown.clone())),
     };
+    // No alternating pair counts; stored repeats must not replace them.
+    if evidence.pairs.is_some() && pairs.is_empty() {
+        return None;
+    }
     let stored = stored.unwrap_or_else(|| compare::pair(metric, None, None));
     let assessment = Evidence {
         baseline: &stored.baseline.logs,

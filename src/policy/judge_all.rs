@@ -37,10 +37,7 @@ pub(super) fn judge_all(
     this_look: ThisLook<'_>,
 ) -> Vec<Judged> {
     let shared = LookTerms {
-        levels: ErrorLevels {
-            alpha: this_look.levels.alpha / f64::from(family(policy, candidate).max(1)),
-            beta: this_look.levels.beta,
-        },
+        levels: this_look.levels.shared_among(family(policy, candidate)),
         look: this_look.look,
         anytime: this_look.anytime,
         has_reason: this_look.analysis.is_some(),
@@ -49,11 +46,8 @@ pub(super) fn judge_all(
     // A scenario in the policy that the run lacks is misspelt or was dropped: its rules are missing, which does not pass.
     for (name, rules) in &policy.scenarios {
         if candidate.scenario(name).is_none() {
-            judged.extend(
-                rules
-                    .iter()
-                    .map(|rule| judge(rule, &of_scenario(usable, name), shared)),
-            );
+            let evidence = of_scenario(usable, name);
+            judged.extend(rules.iter().map(|rule| judge(rule, &evidence, shared)));
         }
     }
     // A rule for a sweep in a run without a sweep, or for load points in a run without any, is missing too.
@@ -61,13 +55,9 @@ pub(super) fn judge_all(
         let mut scenarios = candidate.scenarios.iter();
         !candidate.scenarios.is_empty() && !scenarios.any(|scenario| rule.holds_in(&scenario.name))
     };
-    judged.extend(
-        policy
-            .rules
-            .iter()
-            .filter(none_here)
-            .map(|rule| judge(rule, &of_scenario(usable, SWEEP), shared)),
-    );
+    let evidence = of_scenario(usable, SWEEP);
+    let missing = policy.rules.iter().filter(none_here);
+    judged.extend(missing.map(|rule| judge(rule, &evidence, shared)));
     // A warning spends no α and never asks for more evidence: it is judged on all evidence at every look.
     let warnings = LookTerms {
         levels: ErrorLevels {
@@ -76,7 +66,7 @@ pub(super) fn judge_all(
         },
         look: InterimLook::only(0),
         anytime: false,
-        has_reason: this_look.analysis.is_some(),
+        ..shared
     };
     for scenario in &candidate.scenarios {
         let evidence = of_scenario(usable, &scenario.name);
@@ -96,11 +86,9 @@ pub(super) fn judge_all(
             keep_decision(judged, before);
         }
     }
-    if this_look.look.is_spent() && !this_look.anytime {
-        for judged in judged
-            .iter_mut()
-            .filter(|judged| judged.terms.look.is_spent())
-        {
+    for judged in &mut judged {
+        let look = judged.terms.look;
+        if look.is_spent() && this_look.look.is_spent() && !this_look.anytime {
             explain_spent(&mut judged.judgement, this_look.before);
         }
     }

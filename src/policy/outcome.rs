@@ -68,13 +68,12 @@ pub(super) fn follows<'a>(
         Verdict::Incomparable
     };
     let exit = match verdict {
-        Verdict::Pass | Verdict::Warn => ExitStatus::Pass,
         Verdict::Block | Verdict::Report => ExitStatus::Blocked,
         Verdict::Incomparable => ExitStatus::NotComparable,
         Verdict::Inconclusive if rows.any(|row| weight(row) == verdict && terms.stops(row)) => {
             ExitStatus::Inconclusive
         }
-        Verdict::Inconclusive => ExitStatus::Pass,
+        Verdict::Pass | Verdict::Warn | Verdict::Inconclusive => ExitStatus::Pass,
     };
     (verdict, exit)
 }

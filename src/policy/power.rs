@@ -2,7 +2,7 @@
 
 use super::judge_all::may_block;
 use super::judged::{ratio, zone};
-use super::look::{ALPHA, BETA};
+use super::look::GATE_LEVELS;
 use super::rule::{Policy, Rule};
 use crate::metric::Metric;
 use crate::stats::{
@@ -26,19 +26,11 @@ pub struct Needs {
 
 /// The needs of every blocking rule with a relative limit. `family` rules share α; `noise` gives the noise of a metric.
 pub fn needs(policy: &Policy, family: u32, noise: impl Fn(Metric) -> Option<Noise>) -> Vec<Needs> {
-    let levels = ErrorLevels {
-        alpha: ALPHA / f64::from(family.max(1)),
-        beta: BETA,
-    };
+    let levels = GATE_LEVELS.shared_among(family);
     let of_rule = |rule: &Rule| {
         let limit = rule.limits.regression.filter(|_| may_block(rule))?;
-        Some(needs_of(
-            rule.metric,
-            limit,
-            noise(rule.metric)?,
-            levels,
-            policy.noise.max_repeats,
-        ))
+        let (metric, most) = (rule.metric, policy.noise.max_repeats);
+        Some(needs_of(metric, limit, noise(metric)?, levels, most))
     };
     policy.rules.iter().filter_map(of_rule).collect()
 }
@@ -67,17 +59,11 @@ fn needs_of(metric: Metric, limit: f64, noise: Noise, levels: ErrorLevels, most:
         .into_iter()
         .find(|look| enough(unchanged.with_pairs(look.at, &noise), levels.at(*look)));
     let last = PAIR_LOOKS[PAIR_LOOKS.len() - 1];
-    let smallest = smallest_detectable(
-        &unchanged.with_pairs(last.at, &noise),
-        zone,
-        levels.at(last).alpha,
-    );
+    let at_last = unchanged.with_pairs(last.at, &noise);
+    let smallest = smallest_detectable(&at_last, zone, levels.at(last).alpha);
     let repeats = (2..=most).find(|count| {
-        let look = InterimLook::only(*count);
-        enough(
-            unchanged.with_repeats(*count, *count, &noise),
-            levels.at(look),
-        )
+        let estimate = unchanged.with_repeats(*count, *count, &noise);
+        enough(estimate, levels.at(InterimLook::only(*count)))
     });
     Needs {
         metric,

@@ -3,14 +3,14 @@
 use super::judge::judge;
 use super::judge_all::family;
 use super::judged::{LookTerms, ScenarioEvidence};
-use super::look::{ALPHA, BETA};
+use super::look::GATE_LEVELS;
 use super::rule::{Limits, Policy, Rule};
 use super::sentence::{percent, signed_percent};
 use crate::code::Code;
 use crate::compare::same_fingerprint;
 use crate::record::{Run, is_same_run};
 use crate::report::comparison::{Status, Warning};
-use crate::stats::{ErrorLevels, InterimLook};
+use crate::stats::InterimLook;
 
 /// Rules whose limit is exceeded since the release, whatever the comparison with the baseline shows. They warn and never block:
 /// each step since then was judged and accepted.
@@ -24,15 +24,12 @@ pub(super) fn since_release(
     if is_same_run(&release.file, &baseline.file) {
         return Vec::new();
     }
-    let name = release
-        .file
-        .promotion
-        .as_ref()
-        .and_then(|promotion| promotion.release.as_deref())
-        .map_or_else(
-            || "the last release".to_owned(),
-            |name| format!("the release {name}"),
-        );
+    let promotion = release.file.promotion.as_ref();
+    let name = promotion.and_then(|promotion| promotion.release.as_deref());
+    let name = name.map_or_else(
+        || "the last release".to_owned(),
+        |name| format!("the release {name}"),
+    );
     if !same_fingerprint(release, candidate) {
         let message = format!(
             "{name} was measured on other hardware or with another workload, so a gradual decline since then is not detected; measure it again and promote it with `perfgate baseline update RESULT --release TAG`"
@@ -40,10 +37,7 @@ pub(super) fn since_release(
         return vec![Warning::new(Code::ReleaseNotComparable, message)];
     }
     let terms = LookTerms {
-        levels: ErrorLevels {
-            alpha: ALPHA / f64::from(family(policy, candidate).max(1)),
-            beta: BETA,
-        },
+        levels: GATE_LEVELS.shared_among(family(policy, candidate)),
         look: InterimLook::only(0),
         anytime: false,
         // An implausible speed-up since an old release needs no reason.

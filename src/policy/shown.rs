@@ -16,7 +16,6 @@ pub(super) fn measurements(
     candidate: &Run,
     judged: &[&Judgement],
 ) -> Vec<Measurement> {
-    // Memory figures only where one side has them: a result of another tool has none.
     let memory = compare::MEMORY;
     let metrics: Vec<Metric> = ALWAYS_SHOWN.into_iter().chain(memory).collect();
     let fixed = compare::cache_is_fixed(candidate).or_else(|| compare::cache_is_fixed(baseline));
@@ -27,50 +26,32 @@ pub(super) fn measurements(
         let key = (row.scenario.as_str(), row.metric);
         rows_judged.entry(key).or_insert(row);
     }
-    let capacities: Vec<Metric> = Metric::all()
-        .filter(|metric| metric.is_capacity())
-        .collect();
+    let capacities = Metric::all().filter(|metric| metric.is_capacity());
+    let capacities: Vec<Metric> = capacities.collect();
     for scenario in &candidate.scenarios {
-        let accepted_here = baseline.scenario(&scenario.name);
+        let sides = [baseline.scenario(&scenario.name), Some(scenario)];
         // A load point that only one search chose has no counterpart; the curves show it.
-        if scenario.adaptive && accepted_here.is_none() {
+        if scenario.adaptive && sides[0].is_none() {
             continue;
         }
         let of_sweep = scenario.name == SWEEP;
         for metric in if of_sweep { &capacities } else { &metrics } {
-            // A search has one kind of load.
-            let known = |side: Option<&ScenarioRun>| {
-                side.is_some_and(|side| {
-                    let mut repeats = side.repeats.iter();
-                    repeats.any(|repeat| {
-                        repeat.metrics.contains_key(metric)
-                            || repeat.not_measured.contains_key(metric)
-                    })
-                })
-            };
-            if (of_sweep || memory.contains(metric))
-                && !known(accepted_here)
-                && !known(Some(scenario))
-            {
+            // A search has one kind of load, and a result of another tool has no memory figures.
+            let is_optional = of_sweep || memory.contains(metric);
+            let mut known = sides.into_iter().flatten();
+            if is_optional && !known.any(|side| is_known(side, *metric)) {
                 continue;
             }
             let row = rows_judged.get(&(scenario.name.as_str(), *metric));
-            let (accepted, new) = row.map_or_else(
-                || {
-                    let shown = |side| SideValues::of(*metric, side).shown(*metric, None);
-                    (shown(accepted_here), shown(Some(scenario)))
-                },
-                |row| (row.baseline.clone(), row.candidate.clone()),
-            );
-            let change = row
-                .and_then(|row| row.change)
-                .map(|change| change.value)
+            let [accepted, new] = match row {
+                Some(row) => [row.baseline.clone(), row.candidate.clone()],
+                None => sides.map(|side| SideValues::of(*metric, side).shown(*metric, None)),
+            };
+            let is_like = |accepted| compare::unlike(*metric, accepted, scenario).is_none();
+            let change = row.and_then(|row| row.change).map(|change| change.value);
+            let change = change
                 .or_else(|| growth(*metric, &accepted, &new))
-                .filter(|_| {
-                    accepted_here.is_none_or(|accepted| {
-                        compare::unlike(*metric, accepted, scenario).is_none()
-                    })
-                });
+                .filter(|_| sides[0].is_none_or(is_like));
             rows.push(Measurement {
                 scenario: scenario.name.clone(),
                 metric: *metric,
@@ -84,6 +65,14 @@ pub(super) fn measurements(
         }
     }
     rows
+}
+
+/// Whether a repeat has the metric, or a reason why not.
+fn is_known(side: &ScenarioRun, metric: Metric) -> bool {
+    let mut repeats = side.repeats.iter();
+    repeats.any(|repeat| {
+        repeat.metrics.contains_key(&metric) || repeat.not_measured.contains_key(&metric)
+    })
 }
 
 /// Relative change for the worse, 0.08 for 8 %.
@@ -103,20 +92,16 @@ pub(super) fn distributions(baseline: &Run, candidate: &Run) -> Vec<Distribution
             continue;
         };
         for (name, latency) in [("ttft", Latency::Ttft), ("tpot", Latency::Tpot)] {
-            if is_unlike(latency, accepted, scenario) {
-                continue;
-            }
-            if let (Some(baseline), Some(candidate)) =
-                (sketch(accepted, latency), sketch(scenario, latency))
+            if !is_unlike(latency, accepted, scenario)
+                && let Some(baseline) = sketch(accepted, latency)
+                && let Some(candidate) = sketch(scenario, latency)
             {
-                let shift = compare::shift(accepted, scenario, latency);
-                let scenario = scenario.name.clone();
                 found.push(Distribution {
-                    scenario,
+                    scenario: scenario.name.clone(),
                     latency: name.to_owned(),
                     baseline,
                     candidate,
-                    shift,
+                    shift: compare::shift(accepted, scenario, latency),
                 });
             }
         }
@@ -155,11 +140,8 @@ pub fn identity(file: &str, run: &Run) -> Identity {
         .iter()
         .map(compare::failed_and_all)
         .fold((0, 0), |sum, counts| (sum.0 + counts.0, sum.1 + counts.1));
-    let repeats: usize = run
-        .scenarios
-        .iter()
-        .map(|scenario| scenario.repeats.len())
-        .sum();
+    let scenarios = run.scenarios.iter();
+    let repeats: usize = scenarios.map(|scenario| scenario.repeats.len()).sum();
     let join = |parts: Vec<Option<String>>| {
         let words: Vec<String> = parts.into_iter().flatten().collect();
         (!words.is_empty()).then(|| words.join(" · "))
@@ -173,11 +155,8 @@ pub fn identity(file: &str, run: &Run) -> Identity {
         commits_since: None,
         model: server.and_then(|server| server.model.clone()),
         server: server.and_then(|server| {
-            join(vec![
-                server.kind.clone(),
-                server.image.clone(),
-                server.version.clone(),
-            ])
+            let parts = [&server.kind, &server.image, &server.version];
+            join(parts.map(Option::clone).into())
         }),
         hardware: environment.and_then(|environment| match environment.gpus.as_deref() {
             Some(gpus) if !gpus.is_empty() => Some(compare::describe_gpus(gpus)),
@@ -185,25 +164,19 @@ pub fn identity(file: &str, run: &Run) -> Identity {
         }),
         host: environment.and_then(|environment| environment.host.clone()),
         workload: workload.and_then(|workload| {
+            let requests = workload
+                .num_requests
+                .map(|count| format!("{count} requests"));
+            let lengths = |side: &Option<String>, what| Some(format!("{} {what}", side.as_ref()?));
+            let extra_body = workload.extra_body.iter().flatten();
             join(vec![
                 workload.dataset.clone(),
-                workload
-                    .num_requests
-                    .map(|count| format!("{count} requests")),
-                workload
-                    .input_tokens
-                    .as_ref()
-                    .map(|lengths| format!("{lengths} in")),
-                workload
-                    .output_tokens
-                    .as_ref()
-                    .map(|lengths| format!("{lengths} out")),
+                requests,
+                lengths(&workload.input_tokens, "in"),
+                lengths(&workload.output_tokens, "out"),
                 workload.seed.map(|seed| format!("seed {seed}")),
                 listed("headers", workload.headers.iter().flatten()),
-                listed(
-                    "extra body",
-                    workload.extra_body.iter().flatten().map(|(key, _)| key),
-                ),
+                listed("extra body", extra_body.map(|(key, _)| key)),
             ])
         }),
         repeats: u32::try_from(repeats).unwrap_or(u32::MAX),

@@ -41,7 +41,7 @@ pub(super) fn doubted(judgement: Judgement, times: f64) -> Judgement {
 pub(super) fn believe(row: &mut Judgement) {
     if let Some(status) = row.if_believed.take() {
         row.status = status;
-        row.reason = "far better than the baseline; the author gave a reason".to_owned();
+        row.reason = String::from("far better than the baseline; the author gave a reason");
     }
 }
 

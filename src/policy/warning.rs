@@ -10,8 +10,8 @@ use crate::code::Code;
 use crate::compare::{self, Comparability};
 use crate::exit::ExitStatus;
 use crate::metric::Metric;
+use crate::record::Run;
 use crate::record::format::SWEEP;
-use crate::record::{Run, ScenarioRun};
 use crate::report::comparison::{Judgement, Status, Verdict, Warning};
 use crate::stats;
 
@@ -27,10 +27,8 @@ pub(super) fn warnings(
 ) -> Vec<Warning> {
     let mut warnings = comparability.warnings.clone();
     let analysed = this_look.analysis.is_some();
-    let undecided = judged
-        .iter()
-        .any(|judged| weight(&judged.judgement, analysed) == Verdict::Inconclusive);
-    if undecided && exit == ExitStatus::Pass {
+    let undecided = |judged: &Judged| weight(&judged.judgement, analysed) == Verdict::Inconclusive;
+    if exit == ExitStatus::Pass && judged.iter().any(undecided) {
         let because = match on_inconclusive {
             OnInconclusive::Auto => "no estimate reaches its limit",
             OnInconclusive::Pass | OnInconclusive::Fail => "thresholds.yaml sets `on_inconclusive`",
@@ -41,24 +39,23 @@ pub(super) fn warnings(
         warnings.push(Warning::new(Code::PassedUndecided, message));
     }
     warnings.extend(judged.iter().flat_map(of_noise));
-    for Judged { judgement, .. } in judged {
-        if judgement.status == Status::Missing && judgement.rule.action == Action::Warn {
-            let message = format!(
-                "{} at {} is not judged: {}",
-                judgement.metric, judgement.scenario, judgement.reason
-            );
-            warnings.push(Warning::new(Code::NotJudged, message));
-        }
-    }
-    warnings.extend(
-        judged
-            .iter()
-            .filter_map(|judged| too_good::warning(&judged.judgement)),
-    );
+    let rows = || judged.iter().map(|judged| &judged.judgement);
+    warnings.extend(rows().filter_map(not_judged));
+    warnings.extend(rows().filter_map(too_good::warning));
     let explained = this_look.explanation.is_some();
-    let rows = judged.iter().map(|judged| &judged.judgement);
-    warnings.extend(rows.filter_map(|row| of_explanation(row, explained)));
+    warnings.extend(rows().filter_map(|row| of_explanation(row, explained)));
     warnings
+}
+
+fn not_judged(row: &Judgement) -> Option<Warning> {
+    if row.status != Status::Missing || row.rule.action != Action::Warn {
+        return None;
+    }
+    let message = format!(
+        "{} at {} is not judged: {}",
+        row.metric, row.scenario, row.reason
+    );
+    Some(Warning::new(Code::NotJudged, message))
 }
 
 /// A regression that needs an explanation by the author, or has one.
@@ -95,10 +92,9 @@ pub(super) fn of_memory(policy: &Policy, baseline: &Run, candidate: &Run) -> Vec
         })
     };
     let tokens = |run: &Run| {
-        let repeats = run.scenarios.iter().flat_map(ScenarioRun::counting);
-        let values =
-            repeats.filter_map(|repeat| repeat.metrics.get(&Metric::KV_CACHE_TOKENS).copied());
-        stats::median(&values.collect::<Vec<_>>())
+        let scenarios = run.scenarios.iter();
+        let values = scenarios.flat_map(|scenario| scenario.values(Metric::KV_CACHE_TOKENS));
+        stats::median(&values.collect::<Vec<f64>>())
     };
     let sides = baseline.scenarios.iter().chain(&candidate.scenarios);
     if let (Some(accepted), Some(new)) = (tokens(baseline), tokens(candidate))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::definition::{self, Packed, Seen};
-use super::format::{Ending, Samples, at};
+use super::format::{Column as _, Ending, Samples};
 use super::latencies::{FASTEST_TOKEN, Latencies};
 use super::totals::Totals;
 use crate::metric::Metric;
@@ -22,11 +22,11 @@ pub(super) struct Columns {
 impl Columns {
     pub(super) fn of(samples: &Samples) -> Self {
         let lengths = [
-            samples.status.as_ref().map(Vec::len),
-            samples.ttft.as_ref().map(Vec::len),
-            samples.tpot.as_ref().map(Vec::len),
-            samples.e2e.as_ref().map(Vec::len),
-            samples.output_tokens.as_ref().map(Vec::len),
+            samples.status.length(),
+            samples.ttft.length(),
+            samples.tpot.length(),
+            samples.e2e.length(),
+            samples.output_tokens.length(),
         ];
         let mut columns = Self::default();
         for index in 0..lengths.into_iter().flatten().max().unwrap_or(0) {
@@ -34,7 +34,7 @@ impl Columns {
         }
         let counts = columns.totals.counts;
         columns.latencies.completed = counts.completed;
-        columns.latencies.failed = counts.failed.saturating_add(counts.truncated);
+        columns.latencies.failed = counts.unsuccessful();
         columns.packed.has_columns =
             samples.first_chunk_tokens.is_some() && samples.chunks.is_some();
         columns
@@ -43,8 +43,8 @@ impl Columns {
     fn request(&mut self, samples: &Samples, index: usize) {
         let totals = &mut self.totals;
         let [ttft, tpot, e2e] =
-            [&samples.ttft, &samples.tpot, &samples.e2e].map(|column| at(column, index));
-        let output = at(&samples.output_tokens, index);
+            [&samples.ttft, &samples.tpot, &samples.e2e].map(|column| column.entry(index));
+        let output = samples.output_tokens.entry(index);
         let ending = samples.ending(index);
         totals.counts.add(ending);
         if ending != Ending::Completed {
@@ -52,7 +52,7 @@ impl Columns {
         }
         self.latencies.ttft.extend(ttft);
         self.latencies.e2e.extend(e2e);
-        let first = at(&samples.first_chunk_tokens, index);
+        let first = samples.first_chunk_tokens.entry(index);
         let later = output.map(|output| output.saturating_sub(first.unwrap_or(1)));
         // A missing column is derived from the others; a null in an existing column is a request without such a value.
         let tpot = if samples.tpot.is_some() {
@@ -79,12 +79,12 @@ impl Columns {
             .and_then(|column| column.get(index)?.as_ref());
         let gaps = gaps.into_iter().flatten().copied();
         self.latencies.itl.extend(gaps.filter(|gap| *gap > 0.0));
-        let chunks = at(&samples.chunks, index);
+        let chunks = samples.chunks.entry(index);
         self.packed.add(output, chunks, first, seen);
         if samples.output_tokens.is_some() {
             totals.output_tokens = Some(totals.output_tokens.unwrap_or(0) + output.unwrap_or(0));
         }
-        if let Some(prompt) = at(&samples.prompt_tokens, index) {
+        if let Some(prompt) = samples.prompt_tokens.entry(index) {
             totals.prompt_tokens = Some(totals.prompt_tokens.unwrap_or(0) + prompt);
         }
     }

@@ -1,6 +1,6 @@
 //! Checks a repeat: redundant values must agree, and impossible times and counts are refused.
 
-use super::format::{Repeat, RequestCounts, Samples, at};
+use super::format::{Column as _, Repeat, RequestCounts, Samples};
 use crate::limits;
 use crate::metric::{LATENCIES, Latency, Metric, Statistic};
 use crate::stats::number;
@@ -56,10 +56,7 @@ pub(super) fn of_repeat(repeat: &Repeat) -> Vec<String> {
 
 fn of_metrics(repeat: &Repeat) -> Vec<String> {
     let mut problems = Vec::new();
-    for (id, value) in &repeat.metrics {
-        let (Ok(metric), Some(value)) = (Metric::parse(id), *value) else {
-            continue;
-        };
+    for (metric, value) in repeat.known_metrics() {
         let is_share = metric == Metric::ERROR_RATE && value > 1.0;
         // A gap of zero is possible: two tokens in one chunk. TTFT and E2E must be above zero.
         let must_take_time = matches!(metric.statistic(), Some((Latency::Ttft | Latency::E2e, _)));
@@ -117,12 +114,7 @@ fn other_rate(counts: RequestCounts, repeat: &Repeat) -> Option<String> {
 }
 
 fn too_many(counts: RequestCounts) -> Option<String> {
-    let RequestCounts {
-        completed,
-        failed,
-        truncated,
-    } = counts;
-    let largest = completed.max(failed).max(truncated);
+    let largest = counts.completed.max(counts.failed).max(counts.truncated);
     (largest > limits::COUNT).then(|| {
         format!(
             "`requests` has a count of {largest}; the limit is {}",
@@ -147,20 +139,16 @@ fn other_error_rate(counts: RequestCounts, repeat: &Repeat) -> Option<String> {
 /// list only successful requests.
 fn other_counts(given: RequestCounts, samples: &Samples) -> Option<String> {
     let latencies = [&samples.ttft, &samples.tpot, &samples.e2e];
-    let longest = latencies
-        .iter()
-        .filter_map(|column| Some(column.as_ref()?.len()))
-        .max();
-    let statuses = samples.status.as_ref().map(Vec::len);
+    let longest = latencies.iter().filter_map(|column| column.length()).max();
+    let statuses = samples.status.length();
     let mut listed = RequestCounts::default();
     for index in 0..statuses.or(longest).unwrap_or(0) {
         listed.add(samples.ending(index));
     }
-    let bad = |counts: RequestCounts| counts.failed.saturating_add(counts.truncated);
     let agrees = if samples.status.is_some() {
         given == listed
     } else {
-        given.completed == listed.completed && bad(given) >= listed.failed
+        given.completed == listed.completed && given.unsuccessful() >= listed.failed
     };
     (!agrees).then(|| {
         let words = |counts: RequestCounts| {
@@ -207,7 +195,9 @@ fn of_columns(samples: &Samples) -> Vec<String> {
         ),
     ];
     for (name, column, least, why) in times {
-        let found = first(column, |value| !(least..=limits::SECONDS).contains(value));
+        let found = first(column.as_ref(), |value| {
+            !(least..=limits::SECONDS).contains(value)
+        });
         problems
             .extend(found.map(|(request, value)| {
                 format!("`{name}` of request {request} is {value} s{why}")
@@ -228,14 +218,14 @@ fn of_columns(samples: &Samples) -> Vec<String> {
         ("chunks", &samples.chunks),
     ];
     for (name, column) in counts {
-        let found = first(column, |value| *value > limits::COUNT);
+        let found = first(column.as_ref(), |value| *value > limits::COUNT);
         problems.extend(found.map(|(request, value)| {
             format!("`{name}` of request {request} is {value}, which is impossible for a request")
         }));
     }
-    let requests = 0..samples.ttft.as_ref().map_or(0, Vec::len);
+    let requests = 0..samples.ttft.length().unwrap_or(0);
     problems.extend(requests.clone().find_map(|request| {
-        let (ttft, e2e) = (at(&samples.ttft, request)?, at(&samples.e2e, request)?);
+        let (ttft, e2e) = (samples.ttft.entry(request)?, samples.e2e.entry(request)?);
         (ttft > e2e * (1.0 + AGREEMENT)).then(|| format!(
             "request {request} has its first token after {ttft} s, but its whole answer after {e2e} s"
         ))
@@ -248,12 +238,12 @@ fn of_columns(samples: &Samples) -> Vec<String> {
 /// Whether the tokens of a request would end after its answer.
 fn tokens_after_the_answer(samples: &Samples, request: usize) -> Option<String> {
     let [ttft, e2e, tpot] =
-        [&samples.ttft, &samples.e2e, &samples.tpot].map(|column| at(column, request));
+        [&samples.ttft, &samples.e2e, &samples.tpot].map(|column| column.entry(request));
     let (ttft, e2e, tpot) = (ttft?, e2e?, tpot?);
-    let output = at(&samples.output_tokens, request);
+    let output = samples.output_tokens.as_ref()?.get(request).copied()?;
     // If the tokens of the first chunk are unknown, it may contain all tokens but one.
     let first = match samples.first_chunk_tokens {
-        Some(_) => at(&samples.first_chunk_tokens, request),
+        Some(_) => samples.first_chunk_tokens.entry(request),
         None => output.map(|output| output.saturating_sub(1)),
     };
     let later = number(
@@ -268,10 +258,10 @@ fn tokens_after_the_answer(samples: &Samples, request: usize) -> Option<String> 
 }
 
 fn first<T: Copy>(
-    column: &Option<Vec<Option<T>>>,
+    column: Option<&Vec<Option<T>>>,
     is_wrong: impl Fn(&T) -> bool,
 ) -> Option<(usize, T)> {
-    let values = column.iter().flatten().enumerate();
+    let values = column.into_iter().flatten().enumerate();
     values
         .filter_map(|(index, value)| Some((index, (*value)?)))
         .find(|(_, value)| is_wrong(value))
@@ -280,13 +270,13 @@ fn first<T: Copy>(
 /// A wall time shorter than its answers, which would make every rate too high.
 fn too_short(duration: f64, samples: &Samples) -> Option<String> {
     let room = duration * (1.0 + WALL_SHARE) + WALL_ROOM;
-    let requests = 0..samples.e2e.as_ref().map_or(0, Vec::len);
+    let requests = 0..samples.e2e.length().unwrap_or(0);
     let ends = requests.filter_map(|request| {
         let start = match samples.start {
-            Some(_) => at(&samples.start, request)?,
+            Some(_) => samples.start.entry(request)?,
             None => 0.0,
         };
-        Some(start + at(&samples.e2e, request)?)
+        Some(start + samples.e2e.entry(request)?)
     });
     let last = ends.fold(f64::NEG_INFINITY, f64::max);
     let starts = samples.start.iter().flatten().flatten().copied();

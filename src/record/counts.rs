@@ -10,6 +10,12 @@ impl Repeat {
         self.metrics.get(metric.id()).copied().flatten()
     }
 
+    /// The values of the metrics that are in the catalogue.
+    pub(super) fn known_metrics(&self) -> impl Iterator<Item = (Metric, f64)> {
+        let metrics = self.metrics.iter();
+        metrics.filter_map(|(id, value)| Some((Metric::parse(id).ok()?, (*value)?)))
+    }
+
     /// Warnings about the repeat, in sentences.
     pub fn warnings(&self) -> impl Iterator<Item = &str> {
         self.telemetry.warnings.iter().map(String::as_str)

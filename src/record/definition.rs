@@ -33,8 +33,7 @@ pub(super) fn among_failed(
     let Some(requests) = requests else {
         return Vec::new();
     };
-    let failed = requests.failed.saturating_add(requests.truncated);
-    let all = failed.saturating_add(requests.completed);
+    let (failed, all) = (requests.unsuccessful(), requests.all());
     let share = number(failed) / number(all.max(1));
     let reason = |metric: &Metric| {
         let Some((_, Statistic::Quantile(quantile))) = metric.statistic() else {
@@ -126,14 +125,17 @@ impl Packaging {
         definitions: &BTreeMap<String, u32>,
     ) -> Self {
         let of_columns = packed.filter(|packed| packed.has_columns);
-        let said = |family: &str| definitions.get(family).copied().unwrap_or(1);
         let from_columns =
             of_columns.and_then(|packed| per_chunk(number(packed.tokens), number(packed.chunks)));
         Self {
             tokens_per_chunk: from_columns.or_else(|| of_telemetry(repeat)),
             is_told: of_columns.is_some_and(|packed| packed.is_told()),
-            tpot: said("tpot").max(if of_columns.is_some() { 2 } else { 1 }),
-            itl: said("itl"),
+            tpot: version(Metric::TPOT_MEAN, definitions).max(if of_columns.is_some() {
+                2
+            } else {
+                1
+            }),
+            itl: version(Metric::ITL_MEAN, definitions),
         }
     }
 
@@ -153,7 +155,7 @@ fn per_chunk(tokens: f64, chunks: f64) -> Option<f64> {
 /// From the load generator's counts over all requests, if none failed.
 fn of_telemetry(repeat: &Repeat) -> Option<f64> {
     let requests = repeat.requests?;
-    if requests.failed > 0 || requests.truncated > 0 {
+    if requests.unsuccessful() > 0 {
         return None;
     }
     let client = repeat.telemetry.client.as_ref()?;

@@ -25,10 +25,8 @@ impl Failures {
         let mut reasons: BTreeMap<&str, u64> = BTreeMap::new();
         for repeat in repeats {
             let counts = repeat.requests.unwrap_or_default();
-            let failed = counts.failed.saturating_add(counts.truncated);
-            failures.failed = failures.failed.saturating_add(failed);
-            let all = failed.saturating_add(counts.completed);
-            failures.all = failures.all.saturating_add(all);
+            failures.failed = failures.failed.saturating_add(counts.unsuccessful());
+            failures.all = failures.all.saturating_add(counts.all());
             let samples = repeat.samples.as_ref();
             let statuses = samples.and_then(|samples| samples.status.as_deref());
             for status in statuses.unwrap_or_default().iter().flatten() {

@@ -367,6 +367,16 @@ pub(super) enum Ending {
 }
 
 impl RequestCounts {
+    /// Requests without a complete answer.
+    pub fn unsuccessful(self) -> u64 {
+        self.failed.saturating_add(self.truncated)
+    }
+
+    /// All requests.
+    pub fn all(self) -> u64 {
+        self.completed.saturating_add(self.unsuccessful())
+    }
+
     pub(super) fn add(&mut self, ending: Ending) {
         match ending {
             Ending::Completed => self.completed += 1,
@@ -393,7 +403,7 @@ impl Samples {
             Some("ok") => Ending::Completed,
             Some(status) if status.starts_with("truncated") => Ending::Truncated,
             None if self.status.is_none()
-                && columns.iter().any(|column| at(column, index).is_some()) =>
+                && columns.iter().any(|column| column.entry(index).is_some()) =>
             {
                 Ending::Completed
             }
@@ -403,25 +413,39 @@ impl Samples {
 
     /// Whether request `index` has a TTFT within a limit. A missing TTFT is not within any limit.
     pub fn meets_ttft(&self, index: usize, limit: f64) -> bool {
-        at(&self.ttft, index).is_some_and(|value| value <= limit)
+        self.ttft.entry(index).is_some_and(|value| value <= limit)
     }
 
     /// Whether its TPOT is within a limit. A single token has no TPOT and meets any limit; several tokens in one piece meet
     /// no limit.
     pub fn meets_tpot(&self, index: usize, limit: f64) -> bool {
-        match at(&self.tpot, index) {
+        match self.tpot.entry(index) {
             Some(tpot) => tpot <= limit && tpot > FASTEST_TOKEN,
-            None => at(&self.output_tokens, index) == Some(1),
+            None => self.output_tokens.entry(index) == Some(1),
         }
     }
 
     /// Whether its end-to-end time is within a limit.
     pub fn meets_e2e(&self, index: usize, limit: f64) -> bool {
-        at(&self.e2e, index).is_some_and(|value| value <= limit)
+        self.e2e.entry(index).is_some_and(|value| value <= limit)
     }
 }
 
-/// The entry of request `index` in a column, if there is one.
-pub(crate) fn at<T: Copy>(column: &Option<Vec<Option<T>>>, index: usize) -> Option<T> {
-    column.as_ref()?.get(index).copied().flatten()
+/// A column of samples.
+pub(crate) trait Column<T> {
+    /// The entry of request `index`, if there is one.
+    fn entry(&self, index: usize) -> Option<T>;
+
+    /// Number of requests; `None` without the column.
+    fn length(&self) -> Option<usize>;
+}
+
+impl<T: Clone> Column<T> for Option<Vec<Option<T>>> {
+    fn entry(&self, index: usize) -> Option<T> {
+        self.as_ref()?.get(index)?.clone()
+    }
+
+    fn length(&self) -> Option<usize> {
+        self.as_ref().map(Vec::len)
+    }
 }

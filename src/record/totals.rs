@@ -19,16 +19,11 @@ impl Totals {
     /// `qps`, `throughput`, `total_throughput` and `error_rate`, as far as known. Without a complete answer the rates are
     /// missing: zero would look like a measurement.
     pub fn metrics(self, duration: Option<f64>) -> impl Iterator<Item = (Metric, f64)> {
-        let RequestCounts {
-            completed,
-            failed,
-            truncated,
-        } = self.counts;
+        let completed = self.counts.completed;
         let duration = duration.filter(|duration| *duration > 0.0 && completed > 0);
         let rate = |amount: Option<u64>| Some(number(amount?) / duration?);
         let tokens = self.output_tokens.zip(self.prompt_tokens);
-        let bad = failed.saturating_add(truncated);
-        let all = completed.saturating_add(bad);
+        let (bad, all) = (self.counts.unsuccessful(), self.counts.all());
         let found = [
             (Metric::QPS, rate(Some(completed))),
             (Metric::THROUGHPUT, rate(self.output_tokens)),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::columns::Columns;
 use super::contradiction;
 use super::definition::{self, Packaging};
-use super::format::{Load, Repeat, RequestCounts, ResultFile, Samples, Scenario};
+use super::format::{Column as _, Load, Repeat, RequestCounts, ResultFile, Samples, Scenario};
 use super::latencies::Latencies;
 use super::same::marks;
 use crate::limits;
@@ -117,6 +117,14 @@ impl ScenarioRun {
     pub fn counting(&self) -> impl Iterator<Item = &RepeatRun> {
         self.repeats.iter().filter(|repeat| repeat.void.is_none())
     }
+
+    /// The values of a metric in the repeats that count, as far as they have one.
+    pub(crate) fn values(&self, metric: Metric) -> Vec<f64> {
+        let counting = self.counting();
+        counting
+            .filter_map(|repeat| repeat.metrics.get(&metric).copied())
+            .collect()
+    }
 }
 
 fn check_scenario(
@@ -132,7 +140,7 @@ fn check_scenario(
     for id in scenario
         .repeats
         .iter()
-        .filter_map(|repeat| repeat.id.as_deref())
+        .filter_map(|repeat| repeat.id.as_ref())
     {
         problems.extend(too_long(id));
         if !ids.insert(id) {
@@ -200,13 +208,7 @@ fn check_repeat(
     // Impossible values are not added up.
     let is_possible = wrong.is_empty();
     problems.extend(wrong.into_iter().map(|wrong| format!("{place}: {wrong}")));
-    let mut metrics = BTreeMap::new();
-    for (id, value) in &repeat.metrics {
-        let (Ok(metric), Some(value)) = (Metric::parse(id), *value) else {
-            continue;
-        };
-        metrics.insert(metric, value);
-    }
+    let mut metrics: BTreeMap<Metric, f64> = repeat.known_metrics().collect();
     let columns = repeat.samples.as_ref().and_then(|samples| {
         check_lengths(samples, place, problems);
         is_possible.then(|| Columns::of(samples))
@@ -276,25 +278,16 @@ fn known(not_measured: &BTreeMap<String, String>) -> BTreeMap<Metric, String> {
 
 fn check_lengths(samples: &Samples, place: &str, problems: &mut Vec<String>) {
     let lengths = [
-        ("status", samples.status.as_ref().map(Vec::len)),
-        ("start", samples.start.as_ref().map(Vec::len)),
-        ("ttft", samples.ttft.as_ref().map(Vec::len)),
-        ("tpot", samples.tpot.as_ref().map(Vec::len)),
-        ("e2e", samples.e2e.as_ref().map(Vec::len)),
-        (
-            "prompt_tokens",
-            samples.prompt_tokens.as_ref().map(Vec::len),
-        ),
-        (
-            "output_tokens",
-            samples.output_tokens.as_ref().map(Vec::len),
-        ),
-        (
-            "first_chunk_tokens",
-            samples.first_chunk_tokens.as_ref().map(Vec::len),
-        ),
-        ("chunks", samples.chunks.as_ref().map(Vec::len)),
-        ("itl", samples.itl.as_ref().map(Vec::len)),
+        ("status", samples.status.length()),
+        ("start", samples.start.length()),
+        ("ttft", samples.ttft.length()),
+        ("tpot", samples.tpot.length()),
+        ("e2e", samples.e2e.length()),
+        ("prompt_tokens", samples.prompt_tokens.length()),
+        ("output_tokens", samples.output_tokens.length()),
+        ("first_chunk_tokens", samples.first_chunk_tokens.length()),
+        ("chunks", samples.chunks.length()),
+        ("itl", samples.itl.length()),
     ];
     let given: Vec<(&str, usize)> = lengths
         .into_iter()

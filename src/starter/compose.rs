@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use granit_parser::{Event, Parser, StrInput};
+use granit_parser::{Event, Parser};
 
 use super::hints::{is_vllm, with_arguments};
 
@@ -198,16 +198,6 @@ impl Value {
         own.map(|(_, value)| value).or_else(merged)
     }
 
-    /// Number of values in it.
-    fn size(&self) -> usize {
-        let inner: usize = match self {
-            Self::Text(_) => 0,
-            Self::List(items) => items.iter().map(Self::size).sum(),
-            Self::Map(entries) => entries.iter().map(|(_, value)| value.size()).sum(),
-        };
-        inner + 1
-    }
-
     fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -242,64 +232,69 @@ impl Value {
     }
 }
 
+/// An open collection: a list, or a map with the key that waits for its value.
+enum Open {
+    List(Vec<Value>),
+    Map(Vec<(String, Value)>, Option<String>),
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "events without data are skipped"
+)]
 fn read(text: &str) -> Option<Value> {
-    let mut reader = Reader {
-        events: Parser::new_from_str(text),
-        anchors: BTreeMap::new(),
-        left: MOST_VALUES,
-    };
-    reader.next(0)?
-}
-
-/// Reads a file value by value.
-struct Reader<'a> {
-    events: Parser<'a, StrInput<'a>>,
-    anchors: BTreeMap<usize, Value>,
-    /// How many more values it may read.
-    left: usize,
-}
-
-impl Reader<'_> {
-    /// The next value; `Some(None)` at the end of a collection, `None` if the file is not valid or too large.
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "events without data are skipped"
-    )]
-    fn next(&mut self, depth: usize) -> Option<Option<Value>> {
-        if depth > DEEPEST {
+    let mut open: Vec<(Open, usize)> = Vec::new();
+    let mut anchors: BTreeMap<usize, Value> = BTreeMap::new();
+    let mut left = MOST_VALUES;
+    for item in Parser::new_from_str(text) {
+        let (event, _) = item.ok()?;
+        let (value, anchor) = match event {
+            Event::Scalar(text, _, anchor, _) => (Value::Text(text.into_owned()), anchor),
+            Event::Alias(anchor) => (anchors.get(&anchor)?.clone(), 0),
+            Event::SequenceStart(_, anchor, _) => {
+                open.push((Open::List(Vec::new()), anchor));
+                continue;
+            }
+            Event::MappingStart(_, anchor, _) => {
+                open.push((Open::Map(Vec::new(), None), anchor));
+                continue;
+            }
+            Event::SequenceEnd | Event::MappingEnd => match open.pop()? {
+                (Open::List(items), anchor) => (Value::List(items), anchor),
+                (Open::Map(entries, _), anchor) => (Value::Map(entries), anchor),
+            },
+            _ => continue,
+        };
+        left = left.checked_sub(size(&value, 0))?;
+        if anchor != 0 {
+            anchors.insert(anchor, value.clone());
+        }
+        if open.len() > DEEPEST {
             return None;
         }
-        let (value, anchor) = loop {
-            match self.events.next()?.ok()?.0 {
-                Event::Scalar(text, _, anchor, _) => {
-                    break (Value::Text(text.into_owned()), anchor);
-                }
-                Event::Alias(anchor) => break (self.anchors.get(&anchor)?.clone(), 0),
-                Event::SequenceStart(_, anchor, _) => {
-                    let mut items = Vec::new();
-                    while let Some(item) = self.next(depth + 1)? {
-                        items.push(item);
-                    }
-                    break (Value::List(items), anchor);
-                }
-                Event::MappingStart(_, anchor, _) => {
-                    let mut entries = Vec::new();
-                    while let Some(key) = self.next(depth + 1)? {
-                        let key = key.as_text().unwrap_or_default().to_owned();
-                        entries.push((key, self.next(depth + 1)??));
-                    }
-                    break (Value::Map(entries), anchor);
-                }
-                Event::SequenceEnd | Event::MappingEnd => return Some(None),
-                _ => {}
-            }
-        };
-        self.left = self.left.checked_sub(value.size())?;
-        if anchor != 0 {
-            self.anchors.insert(anchor, value.clone());
+        match open.last_mut() {
+            None => return Some(value),
+            Some((Open::List(items), _)) => items.push(value),
+            Some((Open::Map(entries, key), _)) => match key.take() {
+                Some(key) => entries.push((key, value)),
+                None => *key = Some(value.as_text().unwrap_or_default().to_owned()),
+            },
         }
-        Some(Some(value))
     }
+    None
+}
+
+/// Number of values; an alias counts in full.
+fn size(value: &Value, depth: usize) -> usize {
+    if depth > DEEPEST {
+        return MOST_VALUES;
+    }
+    let inner = match value {
+        Value::Text(_) => 0,
+        Value::List(items) => items.iter().map(|item| size(item, depth + 1)).sum(),
+        Value::Map(entries) => entries.iter().map(|(_, item)| size(item, depth + 1)).sum(),
+    };
+    inner + 1
 }
 
 #[cfg(test)]

@@ -63,6 +63,15 @@ pub struct ErrorLevels {
 }
 
 impl ErrorLevels {
+    /// The levels of one of `family` rules, which share α.
+    #[must_use]
+    pub fn shared_among(self, family: u32) -> Self {
+        Self {
+            alpha: self.alpha / f64::from(family.max(1)),
+            ..self
+        }
+    }
+
     /// The share of them that one look may spend.
     #[must_use]
     pub fn at(self, look: InterimLook) -> Self {

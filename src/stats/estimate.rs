@@ -130,7 +130,7 @@ pub(super) fn paired(pairs: &[(f64, f64)], others: &[f64], noise: &Noise) -> Opt
 }
 
 /// Sum of squares about the means of a set of arms, and their degrees of freedom.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Observed {
     squares: f64,
     degrees: f64,
@@ -139,10 +139,7 @@ struct Observed {
 impl Observed {
     /// Empty arms are ignored.
     fn of(arms: &[Vec<f64>]) -> Self {
-        let mut seen = Self {
-            squares: 0.0,
-            degrees: 0.0,
-        };
+        let mut seen = Self::default();
         for arm in arms {
             if let Some(squares) = squares_about_mean(arm) {
                 seen.squares += squares;

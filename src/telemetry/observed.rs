@@ -124,6 +124,6 @@ fn without_unknown(value: Value) -> Value {
             .filter(|(_, value)| !value.is_null())
             .map(|(name, value)| (name, without_unknown(value)))
             .collect(),
-        known => known,
+        known @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => known,
     }
 }

@@ -261,7 +261,7 @@ impl Watch {
             });
         } else if let Ok((before, after)) = both {
             observed.server = Some(ServerFigures {
-                counts: server::figures(before, after, self.peaks),
+                counts: server::figures(before, after, &self.peaks),
                 restarted: continuity == Continuity::Restarted,
                 several_servers: false,
             });
@@ -334,17 +334,16 @@ mod tests {
         sampler.finish().await
     }
 
-    fn through(nvidia_smi: PathBuf) -> Option<Search> {
-        Some(Search {
+    fn through(nvidia_smi: PathBuf) -> Search {
+        Search {
             nvml_library: Some("libno-such-ml.so.9".into()),
             nvidia_smi,
             amd_smi: "no-such-amd-smi".into(),
-            devices: Vec::new(),
-            amd_devices: Vec::new(),
-        })
+            ..Search::default()
+        }
     }
 
-    fn missing() -> Option<Search> {
+    fn missing() -> Search {
         through("no-such-nvidia-smi".into())
     }
 
@@ -378,7 +377,7 @@ mod tests {
             )
         };
         let url = serve(vec![answer(60, 1), answer(75, 2), answer(70, 4)]).await;
-        let observed = observe(&url, missing()).await;
+        let observed = observe(&url, Some(missing())).await;
         assert_eq!(value(&observed, "gpu_memory.peak"), Some(75.0));
         assert_eq!(value(&observed, "gpu_utilization.mean"), Some(0.5));
         assert_eq!(value(&observed, "engine_memory.peak"), Some(30.0));
@@ -405,7 +404,7 @@ mod tests {
         let lines = ["NVIDIA L4, 23034, 1000, 40", "NVIDIA L4, 23034, 2000, 60"];
         let source = through(fixture::nvidia_smi(folder.path(), &lines));
         let url = serve(vec!["vllm:num_requests_running 1\n".to_owned()]).await;
-        let observed = observe(&url, source).await;
+        let observed = observe(&url, Some(source)).await;
         assert_eq!(
             value(&observed, "gpu_memory.peak"),
             Some(2000.0 * 1_048_576.0)
@@ -429,7 +428,7 @@ mod tests {
     #[tokio::test]
     async fn without_any_source_every_metric_has_a_reason() {
         let url = listen(Router::new()).await;
-        let observed = observe(&url, missing()).await;
+        let observed = observe(&url, Some(missing())).await;
         assert!(observed.findings.metrics.is_empty());
         assert_eq!(observed.gpus, Some(Vec::new()));
         insta::assert_snapshot!(reasons(&observed), @"
@@ -484,7 +483,7 @@ mod tests {
         );
         let source = through(fixture::program(folder.path(), &script));
         let url = serve(vec!["a 1\n".to_owned()]).await;
-        let observed = observe(&url, source).await;
+        let observed = observe(&url, Some(source)).await;
         assert_eq!(value(&observed, "gpu_memory.peak"), None);
         let reason = &observed.findings.not_measured[&Metric::parse("gpu_memory.peak").unwrap()];
         assert!(

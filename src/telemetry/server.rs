@@ -91,7 +91,7 @@ pub fn between(before: &Scrape, after: &Scrape) -> Findings {
 }
 
 /// The server's latencies and token counts, for comparison with the client's figures, beside the `peaks` of its samples.
-pub fn figures(before: &Scrape, after: &Scrape, peaks: ServerCounts) -> ServerCounts {
+pub fn figures(before: &Scrape, after: &Scrape, peaks: &ServerCounts) -> ServerCounts {
     let counted = |name: &str| grown(before, after, &[name]).ok();
     // Mean of a histogram, by its newest name that the server has.
     let mean = |names: &[&str]| {
@@ -119,7 +119,7 @@ pub fn figures(before: &Scrape, after: &Scrape, peaks: ServerCounts) -> ServerCo
         prefill_mean: mean(&["vllm:request_prefill_time_seconds"]),
         decode_mean: mean(&["vllm:request_decode_time_seconds"]),
         preemptions: counted("vllm:num_preemptions_total"),
-        ..peaks
+        ..peaks.clone()
     }
 }
 
@@ -334,7 +334,7 @@ mod tests {
         let after_load = scrape(include_str!(
             "../../tests/fixtures/vllm-0.32-cpu/metrics/after-load-asleep.txt"
         ));
-        let counts = figures(&scrape(IDLE), &after_load, ServerCounts::default());
+        let counts = figures(&scrape(IDLE), &after_load, &ServerCounts::default());
         insta::assert_json_snapshot!(serde_json::to_value(counts).unwrap());
     }
 

@@ -271,30 +271,29 @@ impl Client {
         let text = chain(error);
         let lost = network_cause(error);
         let reason = match &lost {
-            Some(cause) => format!("{}{cause}", asked(&text)),
+            Some(cause) => format!("{}{cause}", requested_server(&text)),
             None => shown(&text),
         };
         let failed = self.failed(action, reason);
         let has = |marks: &[&str]| marks.iter().any(|mark| text.contains(mark));
+        // Lists report the status only as text.
+        let is_generic = matches!(error, Error::Generic { .. });
+        let is_refused = matches!(
+            error,
+            Error::PermissionDenied { .. } | Error::Unauthenticated { .. }
+        ) || (is_generic && has(&["status code: 401", "status code: 403"]));
+        let is_absent = matches!(error, Error::NotFound { .. })
+            || (is_generic && (has(&["status code: 404"]) || has(&MISSING_BUCKET)));
         if has(&METADATA) || has(&MISSING_CREDENTIALS) {
-            return BucketError::NoCredentials(failed);
-        }
-        match error {
-            Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
-                BucketError::Refused(failed)
-            }
-            Error::NotFound { .. } => BucketError::NoBucket(failed),
-            // Lists report the status only as text.
-            Error::Generic { .. } if has(&["status code: 401", "status code: 403"]) => {
-                BucketError::Refused(failed)
-            }
-            Error::Generic { .. } if has(&["status code: 404"]) || has(&MISSING_BUCKET) => {
-                BucketError::NoBucket(failed)
-            }
-            Error::Generic { .. } if lost.is_some() || has(&["status code: 5"]) => {
-                BucketError::Unreachable(failed)
-            }
-            _ => BucketError::Answer(failed),
+            BucketError::NoCredentials(failed)
+        } else if is_refused {
+            BucketError::Refused(failed)
+        } else if is_absent {
+            BucketError::NoBucket(failed)
+        } else if is_generic && (lost.is_some() || has(&["status code: 5"])) {
+            BucketError::Unreachable(failed)
+        } else {
+            BucketError::Answer(failed)
         }
     }
 
@@ -313,9 +312,9 @@ fn chain(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
-        let said = inner.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
+        let message = inner.to_string();
+        if !text.contains(&message) {
+            text = format!("{text}: {message}");
         }
         cause = inner.source();
     }
@@ -325,18 +324,18 @@ fn chain(error: &Error) -> String {
 /// The root cause, if the request or its answer was lost in the network.
 fn network_cause(error: &Error) -> Option<String> {
     let mut cause = error.source()?;
-    let mut of_the_way = false;
+    let mut is_http = false;
     loop {
-        of_the_way |= cause.is::<HttpError>();
+        is_http |= cause.is::<HttpError>();
         match cause.source() {
             Some(inner) => cause = inner,
-            None => return of_the_way.then(|| cause.to_string()),
+            None => return is_http.then(|| cause.to_string()),
         }
     }
 }
 
 /// The requested server, from the text of an error.
-fn asked(text: &str) -> String {
+fn requested_server(text: &str) -> String {
     let mut words = text.split_whitespace();
     let address = words.find_map(|word| {
         let (scheme, rest) = word.split_once("://")?;
@@ -353,12 +352,12 @@ fn shown(text: &str) -> String {
         let (_, rest) = text.split_once(&format!("<{name}>"))?;
         Some(rest.split_once("</")?.0)
     };
-    let said = match (part("Code"), part("Message")) {
+    let message = match (part("Code"), part("Message")) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (Some(code), None) => code.to_owned(),
         (None, _) => text.to_owned(),
     };
-    let words = said.split_whitespace().map(|word| {
+    let words = message.split_whitespace().map(|word| {
         let is_address = word.contains("://");
         word.split_once('?')
             .filter(|_| is_address)
@@ -374,8 +373,8 @@ mod tests {
     #[test]
     fn the_requested_server_is_named_without_its_path() {
         let text = "Error performing GET https://account.host:1/x?sig=SECRET in 3 s";
-        assert_eq!(asked(text), "https://account.host:1: ");
-        assert_eq!(asked("no address"), "");
+        assert_eq!(requested_server(text), "https://account.host:1: ");
+        assert_eq!(requested_server("no address"), "");
     }
 
     #[test]

@@ -94,6 +94,9 @@ enum Session {
     AmdSmi(AmdSmi),
 }
 
+/// Opens a source.
+type Open<'a> = &'a dyn Fn() -> Result<Session, String>;
+
 /// A source that did not answer, and why.
 pub type Passed = (SourceName, String);
 
@@ -103,7 +106,7 @@ impl Session {
         let nvml = || nvml::Session::open(search.nvml_library.as_ref()).map(Self::Nvml);
         let nvidia_smi = || Ok(Self::NvidiaSmi(NvidiaSmi::new(search.nvidia_smi.clone())));
         let amd_smi = || Ok(Self::AmdSmi(AmdSmi::new(search.amd_smi.clone())));
-        let sources: [(SourceName, &dyn Fn() -> Result<Self, String>); 3] = [
+        let sources: [(SourceName, Open<'_>); 3] = [
             (SourceName::Nvml, &nvml),
             (SourceName::NvidiaSmi, &nvidia_smi),
             (SourceName::AmdSmi, &amd_smi),

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::lines::{self, parse, parse_any};
+use super::lines::{self, Refusal, parse, parse_any};
 use super::{Content, Entry, Units, output_tokens, timestamp};
 use crate::workload::{Message, Role};
 
@@ -45,7 +45,7 @@ struct Part {
 }
 
 /// The entry of one line.
-pub(super) fn entry(line: &[u8], position: usize, units: Units) -> Result<Entry, String> {
+pub(super) fn entry(line: &[u8], position: usize, units: Units) -> Result<Entry, Refusal> {
     let line = if lines::is_text(line) {
         Line {
             prompt: Some(PromptValue::Text(parse_any(line.trim_ascii_end())?)),
@@ -55,14 +55,14 @@ pub(super) fn entry(line: &[u8], position: usize, units: Units) -> Result<Entry,
         parse(line)?
     };
     let content = match (line.prompt, line.messages) {
-        (Some(_), Some(_)) => return Err("has both `prompt` and `messages`".to_owned()),
-        (None, None) => return Err("has neither `prompt` nor `messages`".to_owned()),
+        (Some(_), Some(_)) => return Err("has both `prompt` and `messages`".to_owned().into()),
+        (None, None) => return Err("has neither `prompt` nor `messages`".to_owned().into()),
         (Some(PromptValue::Text(text)), None) if text.trim().is_empty() => {
-            return Err("`prompt` is empty".to_owned());
+            return Err("`prompt` is empty".to_owned().into());
         }
         (Some(PromptValue::Text(text)), None) => Content::Text(text.into()),
         (Some(PromptValue::TokenIds(ids)), None) if ids.is_empty() => {
-            return Err("`prompt` is empty".to_owned());
+            return Err("`prompt` is empty".to_owned().into());
         }
         (Some(PromptValue::TokenIds(ids)), None) => Content::TokenIds(ids),
         (None, Some(messages)) => Content::Messages(conversation(messages)?),

@@ -16,11 +16,33 @@ pub(super) const LONGEST: usize = 64 << 20;
 /// Half of a surrogate pair (RFC 8259 §8.2): a text that contains it cannot be sent.
 pub(super) const LONE_SURROGATE: &str = "half a character (a lone surrogate)";
 
+/// Why an entry is not sent.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refusal {
+    /// It cannot be sent, but the rest of the file can; entries are counted by this reason.
+    #[error("{0}")]
+    Unusable(&'static str),
+    /// The file is wrong.
+    #[error("{0}")]
+    Wrong(String),
+}
+
+impl From<String> for Refusal {
+    fn from(reason: String) -> Self {
+        let of_surrogate = ["surrogate in hex escape", "unexpected end of hex escape"];
+        if of_surrogate.iter().any(|words| reason.contains(words)) {
+            Self::Unusable(LONE_SURROGATE)
+        } else {
+            Self::Wrong(reason)
+        }
+    }
+}
+
 /// Reads a file with one entry per line, or a list of entries. `entry` gets an entry's text and its position.
 pub(super) fn read(
     reader: impl BufRead,
     units: Units,
-    entry: fn(&[u8], usize, Units) -> Result<Entry, String>,
+    entry: fn(&[u8], usize, Units) -> Result<Entry, Refusal>,
     each: &mut dyn FnMut(Entry),
 ) -> Result<Census, DatasetError> {
     let mut census = Census::default();
@@ -28,11 +50,12 @@ pub(super) fn read(
     let mut next = 0..;
     each_entry(reader, |text| {
         let entry = match entry(text, next.next().unwrap_or_default(), units) {
-            Err(reason) if is_lone_surrogate(&reason) => {
-                *census.unusable.entry(LONE_SURROGATE).or_default() += 1;
+            Ok(entry) => entry,
+            Err(Refusal::Unusable(reason)) => {
+                *census.unusable.entry(reason).or_default() += 1;
                 return Ok(());
             }
-            entry => entry?,
+            Err(Refusal::Wrong(reason)) => return Err(reason),
         };
         let is_timed = entry.at.is_some();
         if *timed.get_or_insert(is_timed) != is_timed {
@@ -52,15 +75,8 @@ pub(super) fn read(
     Ok(census)
 }
 
-/// Whether this is the only problem of an entry: its JSON is valid, and the rest of the file can be used.
-pub(super) fn is_lone_surrogate(reason: &str) -> bool {
-    ["surrogate in hex escape", "unexpected end of hex escape"]
-        .iter()
-        .any(|words| reason.contains(words))
-}
-
 /// Every entry, on lines or in a list.
-pub(super) fn each_entry(
+fn each_entry(
     mut reader: impl BufRead,
     mut each: impl FnMut(&[u8]) -> Result<(), String>,
 ) -> Result<(), DatasetError> {

@@ -212,7 +212,7 @@ pub fn read(
     each: &mut dyn FnMut(Entry),
 ) -> Result<Census, DatasetError> {
     let census = match format {
-        Format::ShareGpt => sharegpt::read(reader, each),
+        Format::ShareGpt => lines::read(reader, units, sharegpt::entry, each),
         Format::Jsonl => lines::read(reader, units, jsonl::entry, each),
         Format::Mooncake => lines::read(reader, units, mooncake::entry, each),
     }?;

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::lines::parse;
+use super::lines::{Refusal, parse};
 use super::{Content, Entry, MOST_TOKENS, Units, output_tokens, timestamp};
 use crate::text::count::count;
 
@@ -16,13 +16,14 @@ struct Line {
 }
 
 /// The entry of one line.
-pub(super) fn entry(line: &[u8], position: usize, units: Units) -> Result<Entry, String> {
+pub(super) fn entry(line: &[u8], position: usize, units: Units) -> Result<Entry, Refusal> {
     let line: Line = parse(line)?;
     if !(1..=MOST_TOKENS).contains(&line.input_length) {
         return Err(format!(
             "`input_length` is {}, but must be between 1 and {MOST_TOKENS}",
             line.input_length
-        ));
+        )
+        .into());
     }
     let block_tokens = units.block_tokens;
     let blocks = line.input_length.div_ceil(block_tokens) as usize;
@@ -32,7 +33,8 @@ pub(super) fn entry(line: &[u8], position: usize, units: Units) -> Result<Entry,
             line.hash_ids.len(),
             line.input_length,
             count(blocks, "block")
-        ));
+        )
+        .into());
     }
     Ok(Entry {
         position,
@@ -79,7 +81,11 @@ mod tests {
             r#"{"timestamp": 1, "input_length": 9, "output_length": 1, "hash_ids": [-1]}"#,
         ]
         .into_iter()
-        .map(|line| entry(line.as_bytes(), 0, Units::default()).unwrap_err())
+        .map(|line| {
+            entry(line.as_bytes(), 0, Units::default())
+                .unwrap_err()
+                .to_string()
+        })
         .collect();
         insta::assert_snapshot!(said.join("\n"));
     }

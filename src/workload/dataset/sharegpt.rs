@@ -1,12 +1,10 @@
 //! ShareGPT: a list of `conversations`, each of turns with `from` and `value`; or one such entry per line. Turns of `role`
 //! and `content`, as other clients write them, are accepted too.
 
-use std::io::BufRead;
-
 use serde::Deserialize;
 
-use super::lines::{self, LONE_SURROGATE, is_lone_surrogate, parse};
-use super::{Census, Content, DatasetError, Entry};
+use super::lines::{Refusal, parse};
+use super::{Content, Entry, Units};
 use crate::workload::{Message, Role};
 
 const TOO_FEW: &str = "fewer than two turns";
@@ -28,34 +26,15 @@ struct RawTurn {
     content: Option<String>,
 }
 
-/// Reads every entry. An unusable one is counted with the reason; one with another structure is an error.
-pub(super) fn read(
-    reader: impl BufRead,
-    each: &mut dyn FnMut(Entry),
-) -> Result<Census, DatasetError> {
-    let mut census = Census::default();
-    let mut next = 0..;
-    lines::each_entry(reader, |text| {
-        let position = next.next().unwrap_or_default();
-        let read = match parse(text) {
-            Err(reason) if is_lone_surrogate(&reason) => Err(LONE_SURROGATE),
-            raw => conversation(raw?),
-        };
-        match read {
-            Ok(messages) => {
-                census.usable += 1;
-                each(Entry {
-                    position,
-                    at: None,
-                    content: Content::Messages(messages),
-                    output_tokens: None,
-                });
-            }
-            Err(reason) => *census.unusable.entry(reason).or_default() += 1,
-        }
-        Ok(())
-    })?;
-    Ok(census)
+/// The entry of one line. One with another structure is wrong, one with other turns is unusable.
+pub(super) fn entry(line: &[u8], position: usize, _: Units) -> Result<Entry, Refusal> {
+    let messages = conversation(parse(line)?).map_err(Refusal::Unusable)?;
+    Ok(Entry {
+        position,
+        at: None,
+        content: Content::Messages(messages),
+        output_tokens: None,
+    })
 }
 
 /// The messages of an entry: optionally a system prompt, then questions and answers in turn. Answers before the first
@@ -106,11 +85,14 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::Census;
+    use super::super::lines::{self, LONE_SURROGATE};
     use super::*;
 
     fn entries(text: &str) -> Result<(Vec<Entry>, Census), String> {
         let mut entries = Vec::new();
-        let census = read(text.as_bytes(), &mut |entry| entries.push(entry))
+        let mut each = |entry| entries.push(entry);
+        let census = lines::read(text.as_bytes(), Units::default(), entry, &mut each)
             .map_err(|error| error.to_string())?;
         Ok((entries, census))
     }
@@ -214,7 +196,8 @@ mod tests {
     fn an_endless_entry_is_refused_before_it_fills_the_memory() {
         let endless = io::repeat(b'a');
         let text = b"[{\"conversations\": [{\"from\": \"human\", \"value\": \"".chain(endless);
-        let error = read(io::BufReader::new(text), &mut |_| {}).unwrap_err();
+        let reader = io::BufReader::new(text);
+        let error = lines::read(reader, Units::default(), entry, &mut |_| {}).unwrap_err();
         assert_eq!(
             error.to_string(),
             "cannot be read: an entry is longer than 64 MiB"
