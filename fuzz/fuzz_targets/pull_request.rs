@@ -2,10 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use perfgate::publish::pull_request::{acceptance_reason, analysis_section, explanation_section};
+use perfgate::publish::pull_request::{acceptance_reason, section};
 
 fuzz_target!(|text: &str| {
-    analysis_section(text);
-    explanation_section(text);
+    section(text, "perfgate analysis");
+    section(text, "perfgate explanation");
     acceptance_reason(text);
 });
