@@ -7,5 +7,4 @@ use perfgate::telemetry::EngineLog;
 fuzz_target!(|text: &str| {
     let found = EngineLog::read(text.lines());
     let _sum = found.engine_memory();
-    found.described();
 });

@@ -96,6 +96,9 @@ fn judged(
     let plan = &question.plan;
     *name = Some(plan.name.clone());
     feasible::check_requests(plan, &context.events)?;
+    for server in [&plan.server, &plan.base].into_iter().flatten() {
+        launch::check_variables(server, context.environment)?;
+    }
     let policy = policy_at(&args.policy, base_ref)?;
     let accepted = Accepted::of(
         args,

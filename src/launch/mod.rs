@@ -35,7 +35,7 @@ use crate::{http, secret};
 pub use build::{Build, BuildError, build};
 use command::Engine;
 use docker::Container;
-pub use docker::{EngineFacts, EngineKind, engine_facts, image_is_here, mounted};
+pub use docker::{EngineFacts, EngineKind, check_variables, engine_facts, image_is_here, mounted};
 pub use error::LaunchError;
 pub use fault::{Exit, Fault};
 pub use gpu_causes::gpu_hint;

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::by_scenario;
+use super::view::View;
 use crate::report::comparison::{Comparison, Judgement, Status};
 
 /// Largest size of a page in bytes: it opens quickly, also from an artifact on a phone.
@@ -28,16 +29,13 @@ pub(super) fn only(comparison: &Comparison, drawn: &[&str]) -> Comparison {
     reduced
 }
 
-/// The comparison with the rows and figures of these scenarios only.
-pub(super) fn listing(mut comparison: Comparison, listed: &[&str]) -> Comparison {
+/// Keeps the rows and figures of these scenarios; the lines about the whole comparison stay.
+pub(super) fn list_only(view: &mut View, listed: &[&str]) {
     let listed: HashSet<&str> = listed.iter().copied().collect();
     let is_listed = |scenario: &str| listed.contains(scenario);
-    comparison.judgements.retain(|of| is_listed(&of.scenario));
-    comparison.measurements.retain(|of| is_listed(&of.scenario));
-    comparison
-        .server_figures
-        .retain(|of| is_listed(&of.scenario));
-    comparison
+    view.rows.retain(|row| is_listed(&row.scenario));
+    view.measurements.retain(|of| is_listed(&of.scenario));
+    view.server_figures.retain(|of| is_listed(&of.scenario));
 }
 
 /// The number of scenarios to draw after a page of `bytes` bytes was too large.

@@ -41,10 +41,11 @@ struct Requests {
 /// The report of a comparison, smaller than 1 MB: charts are left out first, then the rows of scenarios whose rules hold.
 pub fn report(comparison: &Comparison) -> Result<String, TemplateError> {
     let all = drawn::by_weight(comparison);
+    let whole = View::of(comparison);
     let mut drawn = all.len();
     let mut listed = all.len();
     loop {
-        let page = drawn_for(comparison, &all, drawn, listed)?;
+        let page = drawn_for(comparison, &whole, &all, drawn, listed)?;
         let largest = drawn::LARGEST;
         if page.len() <= largest || listed == 0 {
             return Ok(page);
@@ -60,23 +61,24 @@ pub fn report(comparison: &Comparison) -> Result<String, TemplateError> {
 /// The page with charts and rows of the first scenarios.
 fn drawn_for(
     comparison: &Comparison,
+    whole: &View,
     all: &[&str],
     drawn: usize,
     listed: usize,
 ) -> Result<String, TemplateError> {
     let (drawn, left_out) = all.split_at(drawn.min(all.len()));
     let (listed, unlisted) = all.split_at(listed.min(all.len()));
-    let mut reduced;
+    let reduced;
     let comparison = if left_out.is_empty() {
         comparison
     } else {
         reduced = drawn::only(comparison, drawn);
-        if !unlisted.is_empty() {
-            reduced = drawn::listing(reduced, listed);
-        }
         &reduced
     };
-    let view = View::of(comparison);
+    let mut view = whole.clone();
+    if !unlisted.is_empty() {
+        drawn::list_only(&mut view, listed);
+    }
     let repeats = view.rows.iter().map(|row| {
         let is_drawn = drawn.contains(&row.scenario.as_str());
         is_drawn.then(|| chart_repeats::repeats(row)).flatten()

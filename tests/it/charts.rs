@@ -263,6 +263,8 @@ fn a_page_of_hundreds_of_load_points_stays_small_and_says_what_it_leaves_out() {
     let html = render::html::report(&many_scenarios(&rich(), 1000)).unwrap();
     assert!(html.len() <= 1_000_000, "{}", html.len());
     assert!(html.contains("scenarios are left out too"));
+    // The summary is of all scenarios, listed or not.
+    assert!(html.contains("1000 scenarios"));
     // What does not hold stays.
     assert!(html.contains("load 999"));
 }

@@ -294,6 +294,16 @@ fn what_the_stored_baseline_passes_needs_no_pairs_and_what_it_does_not_gets_them
 }
 
 #[test]
+fn a_variable_that_the_base_server_lacks_is_named_before_anything_is_measured() {
+    let at = tempfile::tempdir().unwrap();
+    let base = "base: {docker: {image: vllm:main, env: [NOT_SET_ANYWHERE]}}";
+    let server = format!("{{simulator: {{}}, {base}}}");
+    let ran = gate(at.path(), &server, &[]).expect(2);
+    assert!(ran.stderr.contains("`NOT_SET_ANYWHERE` is not set"), "{}", ran.stderr);
+    assert!(!at.path().join("out").exists());
+}
+
+#[test]
 fn an_image_of_the_base_version_is_for_containers() {
     let at = tempfile::tempdir().unwrap();
     let said = gate(at.path(), "{simulator: {}}", &["--base-image", "vllm:main"])

@@ -34,7 +34,7 @@ use super::memory::MemoryProbe;
 use super::process::free_port;
 use super::{Launch, LaunchError, Phase, Running, Target, redact};
 use crate::clock;
-use crate::config::{DockerPlan, Network};
+use crate::config::{DockerPlan, Network, ServerPlan};
 use crate::record::format::Server;
 use engine::{Connected, QUICK, RequestError, SLOW};
 pub use facts::{EngineFacts, EngineKind, engine_facts};
@@ -61,6 +61,17 @@ pub(super) struct Container {
     life: Life,
     reader: JoinHandle<()>,
     watcher: JoinHandle<()>,
+}
+
+/// Refuses a server with variables that are not set. A base server starts only after the candidate was measured.
+pub fn check_variables(
+    server: &ServerPlan,
+    lookup: &(dyn Fn(&str) -> Option<String> + Sync),
+) -> Result<(), LaunchError> {
+    match server {
+        ServerPlan::Docker(plan) => spec::environment(&plan.env, lookup).map(drop),
+        ServerPlan::Process(_) | ServerPlan::Url(_) | ServerPlan::Simulator(_) => Ok(()),
+    }
 }
 
 /// Creates and starts the container. The server in it is not ready yet. A drop before the end removes the container.
