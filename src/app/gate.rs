@@ -23,6 +23,7 @@ use crate::inputs::outputs::{LOCK, Outputs};
 use crate::inputs::policy::{policy_at, policy_path};
 use crate::inputs::question::{self, Question};
 use crate::inputs::{feasible, plan};
+use crate::launch;
 use crate::policy::rule::Policy;
 use crate::policy::{Circumstances, accept, complete};
 use crate::publish::change::{Change, Target};

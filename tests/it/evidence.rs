@@ -299,7 +299,11 @@ fn a_variable_that_the_base_server_lacks_is_named_before_anything_is_measured() 
     let base = "base: {docker: {image: vllm:main, env: [NOT_SET_ANYWHERE]}}";
     let server = format!("{{simulator: {{}}, {base}}}");
     let ran = gate(at.path(), &server, &[]).expect(2);
-    assert!(ran.stderr.contains("`NOT_SET_ANYWHERE` is not set"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("`NOT_SET_ANYWHERE` is not set"),
+        "{}",
+        ran.stderr
+    );
     assert!(!at.path().join("out").exists());
 }
 
