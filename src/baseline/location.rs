@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn an_invalid_location_is_reported_without_repeating_it() {
-        for (text, said) in [
+        for (text, message) in [
             (
                 "https://key:secret@host/x",
                 "the scheme `https://` is not supported",
@@ -199,7 +199,7 @@ mod tests {
         ] {
             let shown = shown(text);
             assert!(
-                shown.starts_with("error: ") && shown.contains(said),
+                shown.starts_with("error: ") && shown.contains(message),
                 "{text}: {shown}"
             );
             assert!(!shown.contains("secret"), "{shown}");

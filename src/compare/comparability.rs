@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_of_headers_and_extra_body_is_named() {
+    fn differing_headers_and_body_keys_are_named() {
         let with = |digest: &str, extras: &str| {
             let workload = format!(r#""workload": {{"digest": "sha256:{digest}"{extras}}},"#);
             run(&workload, REPEAT)

@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_figure_reveals_depends_on_whether_the_cache_has_a_fixed_size() {
+    fn the_use_of_a_memory_figure_depends_on_whether_the_cache_has_a_fixed_size() {
         let of = |id: &str, fixed| what_it_reveals(Metric::parse(id).unwrap(), fixed);
         assert_eq!(cache_is_fixed(&run("0.32.0", "true")), Some(true));
         assert_eq!(cache_is_fixed(&run("0.32.0", "null")), None);

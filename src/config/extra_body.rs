@@ -164,10 +164,10 @@ mod tests {
             r#"{"continuous_usage_stats": 1}"#,
             "null",
         ] {
-            let told = message(&format!(r#"{{"stream_options": {options}}}"#));
+            let refusal = message(&format!(r#"{{"stream_options": {options}}}"#));
             assert!(
-                told.starts_with("perfgate sets the body key `stream_options` itself; "),
-                "{told}"
+                refusal.starts_with("perfgate sets the body key `stream_options` itself; "),
+                "{refusal}"
             );
         }
         let long = format!(r#"{{"stop": "{}"}}"#, "x".repeat(70_000));

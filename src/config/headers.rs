@@ -351,10 +351,10 @@ mod tests {
         assert!(!of("X-Route: canary").contains("canary"));
         let mut rotated = Headers::default();
         rotated.add_variable("X-Key", "GATEWAY_KEY").unwrap();
-        let told = |headers: &Headers| headers.described().collect::<Vec<String>>();
-        let before = told(&rotated);
+        let described = |headers: &Headers| headers.described().collect::<Vec<String>>();
+        let before = described(&rotated);
         rotated.resolve(&|_| Some("sesame".to_owned())).unwrap();
-        assert_eq!(told(&rotated), before);
+        assert_eq!(described(&rotated), before);
     }
 
     #[test]

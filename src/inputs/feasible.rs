@@ -99,21 +99,21 @@ mod tests {
 
     #[test]
     fn a_default_load_with_fewer_requests_or_conversations_than_slots_is_a_note() {
-        let told = |source| {
-            let (told, events) = recorded();
+        let notes = |source| {
+            let (recorded, events) = recorded();
             check_requests(&plan(source), &events).unwrap();
-            told.lock().unwrap().len()
+            recorded.lock().unwrap().len()
         };
-        assert_eq!(told("num_requests: 24\nconversation: {turns: 12}"), 1);
-        assert_eq!(told("num_requests: 10"), 1);
-        assert_eq!(told("num_requests: 192\nconversation: {turns: 12}"), 0);
+        assert_eq!(notes("num_requests: 24\nconversation: {turns: 12}"), 1);
+        assert_eq!(notes("num_requests: 10"), 1);
+        assert_eq!(notes("num_requests: 192\nconversation: {turns: 12}"), 0);
     }
 
     fn recorded() -> (Arc<Mutex<Vec<Event>>>, Events) {
-        let told = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&told);
+        let recorded = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&recorded);
         let events = Events::to(move |event| kept.lock().unwrap().push(event));
-        (told, events)
+        (recorded, events)
     }
 
     #[test]

@@ -427,8 +427,11 @@ mod tests {
             "http://",
             "http://me:sesame@127.0.0.1:8000",
         ] {
-            let said = checked_url(url).unwrap_err().error.to_string();
-            assert!(said.contains("url") && !said.contains("sesame"), "{said}");
+            let message = checked_url(url).unwrap_err().error.to_string();
+            assert!(
+                message.contains("url") && !message.contains("sesame"),
+                "{message}"
+            );
         }
     }
 

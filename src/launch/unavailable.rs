@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failures_of_registries_are_told_apart() {
+    fn failures_of_registries_are_distinguished() {
         for (reason, failure) in [
             (
                 "pull access denied for vllm/no-such, repository does not exist or may require 'docker login': denied: requested access to the resource is denied",

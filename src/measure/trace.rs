@@ -181,19 +181,19 @@ mod tests {
         };
         assert!((trace.tpot().unwrap() - 0.04).abs() < 1e-12);
         // Five of them arrived with the first chunk: 0.32 s is the time of four.
-        let told = RequestTrace {
+        let counted = RequestTrace {
             first_chunk_tokens: Some(5),
             ..trace
         };
-        assert!((told.tpot().unwrap() - 0.08).abs() < 1e-12);
-        assert_eq!(told.pieces(), 5);
+        assert!((counted.tpot().unwrap() - 0.08).abs() < 1e-12);
+        assert_eq!(counted.pieces(), 5);
     }
 
     #[test]
     fn an_answer_in_one_piece_has_no_time_per_token_and_no_gap() {
-        for (gap, told, pieces) in [(0.0, None, 1), (12e-6, None, 8), (0.0, Some(8), 1)] {
+        for (gap, first_chunk, pieces) in [(0.0, None, 1), (12e-6, None, 8), (0.0, Some(8), 1)] {
             let trace = RequestTrace {
-                first_chunk_tokens: told,
+                first_chunk_tokens: first_chunk,
                 ..ok_trace(0, 0.0, 0.1, gap, 8)
             };
             assert_eq!((trace.tpot(), trace.pieces()), (None, pieces), "{gap}");

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_open_beside_the_accepted_regression_stays_open() {
+    fn an_undecided_metric_beside_the_accepted_regression_stays_undecided() {
         let mut policy = Policy::standard();
         for rule in &mut policy.rules {
             rule.action = super::super::rule::Action::Block;

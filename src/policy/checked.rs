@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_perfgate_writes_is_read_back() {
+    fn a_written_comparison_is_read_back() {
         for tpot in [0.0201, 0.0230, 0.0190, 0.0208, 0.001] {
             let comparison = comparison(tpot);
             assert_eq!(read(&comparison).unwrap(), comparison, "{tpot}");

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_load_point_is_no_curve() {
+    fn a_single_load_point_has_no_curve() {
         assert_eq!(curves(&run(&[4, 16]), &run(&[4])), []);
     }
 }

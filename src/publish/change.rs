@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn pull_requests_and_merge_groups_have_a_target_and_an_invalid_commit_is_none() {
+    fn pull_requests_and_merge_groups_have_a_target_and_an_invalid_commit_is_ignored() {
         let pull = |base: Value| {
             of(&json!({"pull_request": {"base": base, "head": {"sha": HEAD}}})).unwrap()
         };
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn every_event_published_on_a_pull_request_is_a_change_and_the_main_branch_is_not_is() {
+    fn every_event_published_on_a_pull_request_is_a_change_and_one_on_the_main_branch_is_not() {
         let repository = json!({"default_branch": "trunk"});
         let trunk = Target::Branch("trunk".to_owned());
         for event in [

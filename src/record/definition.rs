@@ -206,12 +206,15 @@ mod tests {
         assert!((older.metrics[&metric("ttft.p95")] - 0.2881).abs() < 1e-9);
         assert!(!older.metrics.contains_key(&metric("ttft.p99")));
         assert!(older.not_measured[&metric("ttft.p99")].contains("falls among them"));
-        let said = read(NEW, &with_a_failure(r#""ttft.p95": 0.2862"#)).unwrap_err();
-        assert!(said.contains("`ttft.p95` is 0.2862 in `metrics`"), "{said}");
+        let error = read(NEW, &with_a_failure(r#""ttft.p95": 0.2862"#)).unwrap_err();
+        assert!(
+            error.contains("`ttft.p95` is 0.2862 in `metrics`"),
+            "{error}"
+        );
         assert!(read(NEW, &with_a_failure(r#""ttft.p95": 0.2881"#)).is_ok());
         // By definition 2 this P99 is unknown.
-        let said = read(NEW, &with_a_failure(r#""ttft.p99": 0.29404"#)).unwrap_err();
-        assert!(said.contains("the samples have no value"), "{said}");
+        let error = read(NEW, &with_a_failure(r#""ttft.p99": 0.29404"#)).unwrap_err();
+        assert!(error.contains("the samples have no value"), "{error}");
         assert!(read("", &with_a_failure(r#""ttft.p99": 0.29404"#)).is_ok());
     }
 

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_file_and_a_broken_one_are_told_apart() {
+    fn an_empty_file_and_a_broken_one_are_distinguished() {
         insta::assert_snapshot!(parse("a.json", b" \n").unwrap_err(), @"`a.json` is empty: the run wrote no result");
         insta::assert_snapshot!(
             parse("a.json", br#"{"schema": "perfgate.result/1"}"#).unwrap_err(),

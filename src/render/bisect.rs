@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn a_written_report_is_read_back() {
         let report = report(BisectOutcome::Found);
         let back: BisectReport = serde_json::from_str(&json(&report)).unwrap();
         assert_eq!(back, report);

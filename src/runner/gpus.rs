@@ -236,10 +236,10 @@ mod tests {
     }
 
     async fn free_of(search: &Search) -> (Result<Option<String>, Failure>, Vec<String>) {
-        let said = RefCell::new(Vec::new());
-        let waiting = |reason: &str| said.borrow_mut().push(reason.to_owned());
+        let reasons = RefCell::new(Vec::new());
+        let waiting = |reason: &str| reasons.borrow_mut().push(reason.to_owned());
         let free = free(search, Duration::from_millis(300), &waiting).await;
-        (free, said.take())
+        (free, reasons.take())
     }
 
     #[tokio::test]
@@ -249,14 +249,14 @@ mod tests {
             "case \"$1\" in --query-gpu*) {};; *) echo 'GPU-0, 4000007, 12000';; esac",
             line("12288")
         );
-        let (free, said) = free_of(&stub(folder.path(), &script)).await;
+        let (free, reasons) = free_of(&stub(folder.path(), &script)).await;
         let failure = free.unwrap_err();
         assert_eq!(failure.status, ExitStatus::EnvironmentFailed);
         assert_eq!(
             failure.error.to_string(),
             "GPU 0 has 12.0 GiB in use by process 4000007"
         );
-        assert!(!said.is_empty());
+        assert!(!reasons.is_empty());
     }
 
     #[tokio::test]
@@ -268,9 +268,9 @@ mod tests {
             line("12288"),
             line("3")
         );
-        let (free, said) = free_of(&stub(folder.path(), &script)).await;
+        let (free, reasons) = free_of(&stub(folder.path(), &script)).await;
         assert_eq!(free.unwrap(), None);
-        assert_eq!(said, ["GPU 0 has 12.0 GiB in use"]);
+        assert_eq!(reasons, ["GPU 0 has 12.0 GiB in use"]);
     }
 
     #[tokio::test]

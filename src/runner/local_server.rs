@@ -121,9 +121,9 @@ mod tests {
         while ProcessEntry::names_of(tunnel.id()).len() < 3 {
             std::thread::yield_now();
         }
-        let said = doubt(8000, &[tunnel.id()]);
+        let found = doubt(8000, &[tunnel.id()]);
         tunnel.kill().unwrap();
         tunnel.wait().unwrap();
-        assert!(said.unwrap().contains("`kubectl`"));
+        assert!(found.unwrap().contains("`kubectl`"));
     }
 }

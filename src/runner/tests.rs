@@ -24,15 +24,15 @@ struct Stage {
     plan: Plan,
     environment: Box<Environment>,
     events: Events,
-    told: Arc<Mutex<Vec<RunEvent>>>,
+    recorded: Arc<Mutex<Vec<RunEvent>>>,
     interrupt: Interrupt,
 }
 
 impl Stage {
     /// Must be called within a runtime.
     fn new(script: &str) -> Self {
-        let told = Arc::new(Mutex::new(Vec::new()));
-        let hears = Arc::clone(&told);
+        let recorded = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&recorded);
         let script = script.to_owned();
         let plan = "model: m\nserver: {simulator: {}}\nnum_requests: 8\nconcurrency: [1, 4]\ninput_tokens: 8\noutput_tokens: 4\n";
         Self {
@@ -41,10 +41,10 @@ impl Stage {
             environment: Box::new(move |name| (name == "PERFGATE_SCRIPT").then(|| script.clone())),
             events: Events::to(move |event| {
                 if let Event::Run(event) = event {
-                    hears.lock().unwrap().push(event);
+                    sink.lock().unwrap().push(event);
                 }
             }),
-            told,
+            recorded,
             interrupt: Interrupt::listen().unwrap(),
         }
     }
@@ -70,8 +70,8 @@ impl Stage {
 
     /// The server starts from the events, in order.
     fn starts(&self) -> Vec<String> {
-        let told = self.told.lock().unwrap();
-        let starts = told.iter().filter_map(|event| {
+        let recorded = self.recorded.lock().unwrap();
+        let starts = recorded.iter().filter_map(|event| {
             let RunEvent::Starting {
                 repeat,
                 phase: StartPhase::Starting,
@@ -108,8 +108,8 @@ async fn a_void_repeat_is_measured_again_and_kept() {
         [[false, true, false, false], [false, true, false, false]]
     );
     assert_eq!((arm.run.repeats(), arm.starts), (4, 4));
-    let told = stage.told.lock().unwrap();
-    let of_void = told.iter().filter_map(|event| {
+    let recorded = stage.recorded.lock().unwrap();
+    let of_void = recorded.iter().filter_map(|event| {
         let RunEvent::Void {
             repeat: Some(repeat),
             load,

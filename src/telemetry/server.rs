@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn the_gpus_of_a_simulated_server_are_told_apart() {
+    fn the_gpus_of_a_simulated_server_are_read_separately() {
         let scrape = scrape(
             "perfgate_simulated_gpu_memory_used_bytes{gpu=\"0\",name=\"H100\"} 70\n\
              perfgate_simulated_gpu_memory_used_bytes{gpu=\"1\",name=\"H100\"} 71\n\

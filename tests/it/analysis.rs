@@ -125,7 +125,7 @@ fn a_stored_comparison_takes_an_analysis_afterwards_without_measuring_again() {
 }
 
 #[test]
-fn an_analysis_that_says_nothing_is_refused_and_one_does_not_help_a_block_rule() {
+fn an_empty_analysis_is_refused_and_a_valid_one_does_not_lift_a_block() {
     let folder = grown();
     let at = folder.path();
     write(at, "empty.md", "  \n");
@@ -164,15 +164,15 @@ fn the_pull_requests_text_can_carry_the_analysis() {
         accepted.contains("analysis report (pull request)"),
         "{accepted}"
     );
-    let said = with_event("rubbish").expect(1).stderr;
+    let stderr = with_event("rubbish").expect(1).stderr;
     assert!(
-        said.contains("cannot read the pull request's text"),
-        "{said}"
+        stderr.contains("cannot read the pull request's text"),
+        "{stderr}"
     );
 }
 
 #[test]
-fn a_growth_that_no_rule_watches_is_said() {
+fn a_smaller_kv_cache_is_shown_even_if_no_rule_applies_to_it() {
     let folder = grown();
     let at = folder.path();
     write(

@@ -49,8 +49,8 @@ pub(crate) fn lines(folder: &Path) -> Vec<Value> {
 fn an_accepted_run_is_the_baseline_and_a_line_of_the_ledger() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let said = update(folder, &result(1, 1.0), &[]).expect(0);
-    insta::assert_snapshot!(said.stdout, @"
+    let ran = update(folder, &result(1, 1.0), &[]).expect(0);
+    insta::assert_snapshot!(ran.stdout, @"
     `result.json` is now the baseline of llama on nvidia-l4, session 1 of its ledger
     next: git add 'baselines/llama/nvidia-l4.json' 'baselines/llama/nvidia-l4.ledger.jsonl'
     ");
@@ -92,7 +92,7 @@ fn a_dry_run_changes_nothing() {
 }
 
 #[test]
-fn what_speaks_against_a_run_is_said_at_once_and_stays_in_the_ledger_with_the_reason() {
+fn all_objections_to_a_run_are_listed_and_the_ledger_keeps_them_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     for day in 1..=6 {
@@ -162,8 +162,8 @@ fn a_baseline_too_noisy_for_its_limits_is_accepted_with_a_warning() {
     for (repeat, throughput) in [240.0, 553.0, 575.0].into_iter().enumerate() {
         noisy["scenarios"][0]["repeats"][repeat]["metrics"]["throughput"] = json!(throughput);
     }
-    let said = update(folder.path(), &noisy, &[]).expect(0);
-    insta::assert_snapshot!(said.stdout, @"
+    let ran = update(folder.path(), &noisy, &[]).expect(0);
+    insta::assert_snapshot!(ran.stdout, @"
     `result.json` is now the baseline of llama on nvidia-l4, session 1 of its ledger
       warning: the repeats of throughput at concurrency=16 differ by 140 %: against this baseline the smallest detectable regression is 88.4 %, and the limit is 5.0 %
       hint: measure again on a quieter machine or with more repeats (`repeat`), or gate with the base version available (`--base-image`, `server.base`): else gates against this baseline end undecided
@@ -336,7 +336,7 @@ fn the_history_is_exported_for_other_dashboards() {
 }
 
 #[test]
-fn what_is_there_is_listed_and_shown_and_what_is_not_is_said() {
+fn existing_baselines_are_listed_and_shown_and_missing_ones_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let nothing = run(folder, &["baseline", "list"]).expect(4);
@@ -379,11 +379,11 @@ fn a_baseline_without_a_ledger_is_one_session_wherever_they_are_counted() {
     assert_eq!(listed[0]["sessions"], 1);
     let history = run(folder, &["baseline", "history", "llama"]).expect(0);
     let shown = run(folder, &["baseline", "show", "llama"]).expect(0);
-    for (said, ran) in [
+    for (expected, ran) in [
         ("llama on nvidia-l4: 1 session, 2026-03-01", history),
         ("llama on nvidia-l4: 1 session, no ledger yet", shown),
     ] {
-        assert!(ran.stdout.contains(said), "{}", ran.stdout);
+        assert!(ran.stdout.contains(expected), "{}", ran.stdout);
     }
 }
 
@@ -437,7 +437,7 @@ impl Drop for SmallDisk<'_> {
 }
 
 #[test]
-fn a_full_disk_loses_nothing_wherever_in_a_promotion_it_is_met() {
+fn a_full_disk_at_any_point_of_a_promotion_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let baselines = folder.join("baselines");
@@ -470,13 +470,13 @@ fn a_full_disk_loses_nothing_wherever_in_a_promotion_it_is_met() {
         if ran.code == Some(0) {
             accepted += 1;
         } else {
-            let said = ran.expect(6).stderr;
-            assert!(said.contains("No space left on device"), "{said}");
+            let stderr = ran.expect(6).stderr;
+            assert!(stderr.contains("No space left on device"), "{stderr}");
             if after.len() == before.0.len() {
                 unchanged += 1;
                 assert!(
-                    said.contains("nothing was changed; free disk space"),
-                    "{said}"
+                    stderr.contains("nothing was changed; free disk space"),
+                    "{stderr}"
                 );
                 disk.leave(200 << 10);
                 run(folder, &["baseline", "verify"]).expect(0);
@@ -485,9 +485,9 @@ fn a_full_disk_loses_nothing_wherever_in_a_promotion_it_is_met() {
             unfinished += 1;
             assert_eq!(read_json(&folder.join(BASELINE)), before.1);
             assert!(
-                said.contains("the promotion is not finished")
-                    && said.contains("run the same command again"),
-                "{said}"
+                stderr.contains("the promotion is not finished")
+                    && stderr.contains("run the same command again"),
+                "{stderr}"
             );
             let found = run(folder, &["baseline", "verify"]).expect(2);
             assert!(found.stdout.contains("it differs from the last session"));

@@ -8,7 +8,7 @@ use crate::baseline::{LEDGER, lines, result, update};
 use crate::support::{run, write};
 
 #[test]
-fn a_ledger_that_was_cut_off_is_found_and_nothing_is_built_on_it() {
+fn a_truncated_ledger_is_found_and_refused_until_it_is_repaired() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     for day in 1..=3 {
@@ -53,7 +53,7 @@ fn a_ledger_that_was_cut_off_is_found_and_nothing_is_built_on_it() {
 }
 
 #[test]
-fn a_ledger_that_is_gone_or_empty_is_found_and_none_begins_unsaid() {
+fn a_missing_or_empty_ledger_is_found_and_a_new_one_begins_only_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     update(folder, &result(1, 1.0), &[]).expect(0);
@@ -83,7 +83,7 @@ fn a_ledger_that_is_gone_or_empty_is_found_and_none_begins_unsaid() {
     update(
         folder,
         &result(2, 1.0),
-        &["--because", "nobody has the old one"],
+        &["--because", "the old one is lost"],
     )
     .expect(0);
     run(folder, &["baseline", "verify"]).expect(0);
@@ -125,7 +125,7 @@ fn an_older_run_replaces_a_newer_one_only_with_a_reason() {
 }
 
 #[test]
-fn a_maintainers_word_holds_for_that_run_and_what_regressed_in_it() {
+fn a_maintainers_acceptance_applies_only_to_that_run_and_its_regressions() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     for day in 1..=6 {

@@ -73,7 +73,7 @@ fn gate(folder: &Path, base: &str, more: &[&str]) -> Ran {
 }
 
 #[test]
-fn a_pull_request_that_edits_its_own_bar_is_judged_by_that_of_the_base_branch() {
+fn a_pull_request_that_edits_thresholds_and_baseline_is_judged_by_those_of_the_base_branch() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let base = repository(folder);
@@ -129,7 +129,7 @@ fn blocked(folder: &Path) -> String {
 }
 
 #[test]
-fn a_link_of_the_change_leads_to_no_other_bar() {
+fn a_symbolic_link_in_the_change_does_not_replace_the_files_of_the_base_branch() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     repository(folder);
@@ -197,7 +197,7 @@ fn links_of_the_base_branch_are_followed_within_it() {
 }
 
 #[test]
-fn a_bar_that_cannot_be_read_is_an_error_and_not_none() {
+fn an_unreadable_file_is_an_error_and_is_not_treated_as_missing() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     write(folder, "perfgate.yaml", PLAN);
@@ -266,7 +266,7 @@ fn a_commit_that_a_shallow_clone_does_not_have_is_an_error_with_the_next_step() 
 }
 
 #[test]
-fn a_first_run_passes_where_the_policy_says_so_and_says_that_nothing_was_compared() {
+fn a_first_run_passes_with_a_warning_if_the_policy_allows_it() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     write(
@@ -283,10 +283,10 @@ fn a_first_run_passes_where_the_policy_says_so_and_says_that_nothing_was_compare
     policy("");
     let passed = run_scripted(folder, &["gate", "--output", "out"]).expect(0);
     let words: Vec<&str> = passed.stdout.split_whitespace().collect();
-    let said = words.join(" ");
+    let stdout = words.join(" ");
     assert!(
-        said.contains("WARN") && said.contains("nothing was compared"),
-        "{said}"
+        stdout.contains("WARN") && stdout.contains("nothing was compared"),
+        "{stdout}"
     );
     assert!(folder.join("out/report.html").is_file());
     // A budget needs no baseline.

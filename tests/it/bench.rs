@@ -86,7 +86,7 @@ fn chat_and_open_loop_are_measured_too() {
 }
 
 #[test]
-fn the_log_of_a_server_that_was_started_stands_beside_the_result() {
+fn the_log_of_a_started_server_is_written_beside_the_result() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let plan = format!(
@@ -146,9 +146,9 @@ fn an_attached_server_is_measured_and_left_running() {
         server.0.try_wait().unwrap().is_some()
     });
     assert_eq!(server.0.wait().unwrap().code(), Some(0));
-    let mut said = String::new();
-    std::io::Read::read_to_string(&mut server.0.stderr.take().unwrap(), &mut said).unwrap();
-    assert!(said.contains("after their schedule"), "{said}");
+    let mut stderr = String::new();
+    std::io::Read::read_to_string(&mut server.0.stderr.take().unwrap(), &mut stderr).unwrap();
+    assert!(stderr.contains("after their schedule"), "{stderr}");
 }
 
 #[test]
@@ -162,10 +162,10 @@ fn a_server_that_fails_too_many_requests_is_a_failed_target_and_its_result_is_ke
         "1",
     ];
     arguments.extend(SMALL_RUN);
-    let said = run(folder.path(), &arguments).expect(5).stderr;
+    let stderr = run(folder.path(), &arguments).expect(5).stderr;
     assert!(
-        said.contains("HTTP 500: EngineCore encountered an issue"),
-        "{said}"
+        stderr.contains("HTTP 500: EngineCore encountered an issue"),
+        "{stderr}"
     );
     assert!(
         json(&folder.path().join("result.json"))["scenarios"][0]["repeats"][0]["requests"]["failed"]
@@ -199,8 +199,8 @@ fn a_server_that_dies_under_load_is_a_failed_target() {
     let folder = tempfile::tempdir().unwrap();
     let mut arguments = vec!["bench", "--simulator", "die-after=60", "--repeat", "1"];
     arguments.extend(SMALL_RUN);
-    let said = run(folder.path(), &arguments).expect(5).stderr;
-    assert!(said.contains("ended"), "{said}");
+    let stderr = run(folder.path(), &arguments).expect(5).stderr;
+    assert!(stderr.contains("ended"), "{stderr}");
 }
 
 #[test]
@@ -232,13 +232,13 @@ fn an_interrupt_in_any_phase_ends_with_130_and_leaves_nothing() {
                 .stdout(Stdio::null())
                 .stderr(std::fs::File::create(&log).unwrap());
             let mut bench = Running(bench.spawn().unwrap());
-            let said = || std::fs::read_to_string(&log).unwrap();
+            let stderr = || std::fs::read_to_string(&log).unwrap();
             let word = if phase == "warm-up" {
                 "waiting for the server"
             } else {
                 phase
             };
-            wait_until(phase, Duration::from_secs(20), || said().contains(word));
+            wait_until(phase, Duration::from_secs(20), || stderr().contains(word));
             if phase == "warm-up" {
                 std::thread::sleep(Duration::from_millis(700));
             }
@@ -247,7 +247,7 @@ fn an_interrupt_in_any_phase_ends_with_130_and_leaves_nothing() {
                 bench.0.try_wait().unwrap().is_some()
             });
             let code = bench.0.wait().unwrap().code();
-            assert_eq!(code, Some(130), "{phase}: {}", said());
+            assert_eq!(code, Some(130), "{phase}: {}", stderr());
             let left = processes_with(&model);
             assert!(left.is_empty(), "{phase}: {left:?}");
         }

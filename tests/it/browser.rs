@@ -49,30 +49,33 @@ fn looked_at(page: &Path) -> Option<Value> {
 fn holds(folder: &Path, name: &str, html: &str) {
     let page = folder.join(format!("{name}.html"));
     perfgate::files::write_atomically(&page, html.as_bytes()).unwrap();
-    let Some(said) = looked_at(&page) else {
+    let Some(found) = looked_at(&page) else {
         return;
     };
     for what in ["console", "requests", "violations", "lost"] {
-        assert_eq!(said[what], Value::Array(Vec::new()), "{name}: {what}");
+        assert_eq!(found[what], Value::Array(Vec::new()), "{name}: {what}");
     }
-    for seen in said["widths"].as_array().unwrap() {
+    for seen in found["widths"].as_array().unwrap() {
         let fits = seen["scroll"] == seen["client"] && seen["wide"] == Value::Array(Vec::new());
         assert!(fits, "{name}: {seen}");
     }
     for landmark in ["header", "main", "footer"] {
         assert!(
-            said["landmarks"].to_string().contains(landmark),
+            found["landmarks"].to_string().contains(landmark),
             "{name}: {landmark}"
         );
     }
     // Nothing is cut on paper, and nothing needs a script.
-    assert_eq!(said["printed"]["cut"], 0, "{name}");
-    assert_eq!(said["printed"]["beyond"], 0, "{name}: wider than the paper");
+    assert_eq!(found["printed"]["cut"], 0, "{name}");
+    assert_eq!(
+        found["printed"]["beyond"], 0,
+        "{name}: wider than the paper"
+    );
     assert!(
-        said["text_without_script"].as_u64().unwrap() > 200,
+        found["text_without_script"].as_u64().unwrap() > 200,
         "{name}"
     );
-    let levels: Vec<u64> = said["headings"]
+    let levels: Vec<u64> = found["headings"]
         .as_array()
         .unwrap()
         .iter()
@@ -105,7 +108,7 @@ fn compared(baseline: &str, candidate: &str) -> Comparison {
 }
 
 #[test]
-fn the_report_of_every_verdict_is_read_by_everybody() {
+fn the_report_of_every_verdict_is_accessible_at_every_width() {
     let folder = tempfile::tempdir().unwrap();
     let main = result(&[1.0, 1.002, 0.998]);
     let pages = [
@@ -133,7 +136,7 @@ fn a_report_of_attacks_is_a_page_like_any_other() {
 }
 
 #[test]
-fn a_report_of_a_real_gate_with_everything_in_it_is_read_by_everybody() {
+fn the_report_of_a_real_gate_is_accessible_at_every_width() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let plan = "name: demo\nmodel: demo\nserver: {simulator: {noise: 0.3%}}\nnum_requests: 120\nconcurrency: 16\n\
@@ -161,7 +164,7 @@ fn a_report_of_a_real_gate_with_everything_in_it_is_read_by_everybody() {
 }
 
 #[test]
-fn the_page_of_a_sweep_is_read_by_everybody() {
+fn the_page_of_a_sweep_is_accessible_at_every_width() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let swept = [

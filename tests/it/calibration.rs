@@ -87,7 +87,7 @@ fn a_slower_host_blocks_no_innocent_change_where_a_median_rule_blocks_most() {
 }
 
 #[test]
-fn without_the_base_image_and_without_a_ledger_the_promises_hold_too() {
+fn the_error_rates_stay_within_their_limits_without_a_base_image_or_a_ledger() {
     for (rule, sessions) in [
         (Rule::WithoutBase, 20),
         (Rule::WithBase, 0),

@@ -126,7 +126,7 @@ fn the_report_has_every_chart_with_a_text_alternative() {
 }
 
 #[test]
-fn the_forest_plot_says_in_words_what_it_draws() {
+fn the_forest_plot_also_shows_its_values_as_text() {
     let comparison = rich();
     let html = render::html::report(&comparison).unwrap();
     let (_, plot) = html.split_once("<ul class=\"forest\">").unwrap();
@@ -150,7 +150,7 @@ fn a_void_repeat_has_its_reason_as_text_beside_the_chart() {
 }
 
 #[test]
-fn alternating_pairs_stand_on_one_line_and_are_joined() {
+fn alternating_pairs_are_drawn_on_one_line_and_joined() {
     let (baseline, candidate) = (
         run(1.0, 4, 300, "2026-10-11"),
         run(1.08, 4, 300, "2026-10-12"),
@@ -172,7 +172,7 @@ fn alternating_pairs_stand_on_one_line_and_are_joined() {
 }
 
 #[test]
-fn what_a_comparison_carries_for_charts_is_read_back_and_an_older_file_has_none_of_it() {
+fn chart_data_is_read_back_and_a_file_without_it_still_makes_a_report() {
     let comparison = rich();
     let mut file = serde_json::to_value(&comparison).unwrap();
     assert_eq!(
@@ -247,19 +247,19 @@ fn many_scenarios(one: &Comparison, count: usize) -> Comparison {
 }
 
 #[test]
-fn a_page_of_many_scenarios_stays_small_and_draws_first_what_does_not_hold() {
+fn a_page_of_many_scenarios_stays_small_and_draws_violated_rules_first() {
     let html = render::html::report(&many_scenarios(&rich(), 60)).unwrap();
     assert!(html.len() <= 1_000_000, "{}", html.len());
-    let (_, said) = html.split_once("<p id=\"undrawn\">").unwrap();
-    let (said, after) = said.split_once("</p>").unwrap();
-    assert!(said.contains("of 60 scenarios have charts"), "{said}");
+    let (_, note) = html.split_once("<p id=\"undrawn\">").unwrap();
+    let (note, after) = note.split_once("</p>").unwrap();
+    assert!(note.contains("of 60 scenarios have charts"), "{note}");
     assert!(after.contains("load 59"));
     let few = render::html::report(&many_scenarios(&rich(), 3)).unwrap();
     assert!(!few.contains("id=\"undrawn\""));
 }
 
 #[test]
-fn a_page_of_hundreds_of_load_points_stays_small_and_says_what_it_leaves_out() {
+fn a_page_of_hundreds_of_load_points_stays_small_and_reports_the_omitted_ones() {
     let html = render::html::report(&many_scenarios(&rich(), 1000)).unwrap();
     assert!(html.len() <= 1_000_000, "{}", html.len());
     assert!(html.contains("scenarios are left out too"));

@@ -26,14 +26,14 @@ fn help_names_the_commands_and_gate_explains_its_exit_codes() {
 #[test]
 fn a_wrong_flag_is_a_usage_error_with_the_nearest_one() {
     let folder = tempfile::tempdir().unwrap();
-    let said = run(folder.path(), &["compare", "--basline", "a.json"])
+    let stderr = run(folder.path(), &["compare", "--basline", "a.json"])
         .expect(2)
         .stderr;
-    assert!(said.contains("--baseline"), "{said}");
+    assert!(stderr.contains("--baseline"), "{stderr}");
 }
 
 #[test]
-fn nothing_to_measure_is_said_with_the_next_step() {
+fn a_missing_server_is_reported_with_the_next_step() {
     let folder = tempfile::tempdir().unwrap();
     insta::assert_snapshot!(run(folder.path(), &["bench"]).expect(2).stderr, @"
     error: `perfgate.yaml` does not exist, and no flag sets a server
@@ -49,10 +49,10 @@ fn nothing_to_measure_is_said_with_the_next_step() {
 fn every_problem_of_a_bad_file_is_shown_before_anything_is_started() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "perfgate.yaml", "modle: m\nrepeat: 0\n");
-    let said = run(folder.path(), &["gate"]).expect(2).stderr;
+    let stderr = run(folder.path(), &["gate"]).expect(2).stderr;
     assert!(
-        said.contains("perfgate.yaml:1:1") && said.contains("perfgate.yaml:2:9"),
-        "{said}"
+        stderr.contains("perfgate.yaml:1:1") && stderr.contains("perfgate.yaml:2:9"),
+        "{stderr}"
     );
     assert!(!folder.path().join("perfgate-out").exists());
 }
@@ -106,9 +106,9 @@ fn a_result_that_could_not_be_written_is_not_measured() {
         "--output",
         "file/result.json",
     ];
-    let said = run(folder.path(), &arguments).expect(6).stderr;
+    let stderr = run(folder.path(), &arguments).expect(6).stderr;
     assert!(
-        said.contains("cannot create `file`") && !said.contains("repeat"),
-        "{said}"
+        stderr.contains("cannot create `file`") && !stderr.contains("repeat"),
+        "{stderr}"
     );
 }

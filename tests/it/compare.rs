@@ -173,13 +173,13 @@ fn nothing_that_is_missing_or_broken_passes() {
 #[test]
 fn a_missing_file_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let said = run(
+    let stderr = run(
         folder.path(),
         &["compare", "--baseline", "no.json", "--candidate", "no.json"],
     )
     .expect(2)
     .stderr;
-    insta::assert_snapshot!(said, @"error: cannot read `no.json`: No such file or directory (os error 2)");
+    insta::assert_snapshot!(stderr, @"error: cannot read `no.json`: No such file or directory (os error 2)");
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn an_undecided_comparison_follows_the_policy() {
 }
 
 #[test]
-fn colour_is_used_where_it_is_asked_for_and_nowhere_else() {
+fn colour_is_used_only_if_requested() {
     let folder = tempfile::tempdir().unwrap();
     let plain = compare(folder.path(), &scaled(1.0), &scaled(1.2), &[])
         .expect(1)
@@ -261,7 +261,7 @@ fn every_verdict_ends_with_its_instruction_and_the_next_step() {
 }
 
 #[test]
-fn the_base_version_is_asked_for_in_the_way_that_the_server_takes_it() {
+fn the_hint_for_the_base_version_depends_on_the_kind_of_server() {
     let folder = tempfile::tempdir().unwrap();
     let (image, base) = (
         "`perfgate gate --base-image`",
@@ -348,16 +348,16 @@ fn the_slowest_requests_that_fail_do_not_improve_a_percentile() {
     judged(&with_a_tail(1.5, 0)).expect(1);
     judged(&with_a_tail(1.5, 9)).expect(1);
     // More than one in a hundred: the P99 is among them, and the guard stands beside a rule on the error rate.
-    let said = judged(&with_a_tail(0.5, 15)).expect(4).stdout;
-    assert!(said.contains("falls among them"), "{said}");
+    let stdout = judged(&with_a_tail(0.5, 15)).expect(4).stdout;
+    assert!(stdout.contains("falls among them"), "{stdout}");
     assert!(
-        said.contains("1.5 % of the candidate's requests failed"),
-        "{said}"
+        stdout.contains("1.5 % of the candidate's requests failed"),
+        "{stdout}"
     );
 }
 
 #[test]
-fn a_tpot_of_zero_on_both_sides_is_no_pass() {
+fn a_tpot_of_zero_on_both_sides_does_not_pass() {
     let folder = tempfile::tempdir().unwrap();
     write(
         folder.path(),
@@ -375,12 +375,12 @@ fn a_tpot_of_zero_on_both_sides_is_no_pass() {
                 "tpot": vec![0; 200], "output_tokens": vec![16; 200]}
         }))}]
     });
-    let said = compare(
+    let ran = compare(
         folder.path(),
         &pieces.to_string(),
         &pieces.to_string(),
         &options,
     )
     .expect(4);
-    assert!(said.stdout.contains("in one piece"), "{}", said.stdout);
+    assert!(ran.stdout.contains("in one piece"), "{}", ran.stdout);
 }

@@ -159,7 +159,7 @@ fn every_contradiction_of_a_repeat_is_refused_by_name() {
         ),
         ("/duration", json!(-1.0), "the duration must be above zero"),
     ];
-    for (pointer, value, said) in cases {
+    for (pointer, value, message) in cases {
         let mut wrong = file(100);
         let repeat = &mut wrong["scenarios"][0]["repeats"][1];
         let (parent, key) = pointer.rsplit_once('/').unwrap();
@@ -172,7 +172,7 @@ fn every_contradiction_of_a_repeat_is_refused_by_name() {
         for (baseline, candidate) in [("good.json", "wrong.json"), ("wrong.json", "good.json")] {
             let error = compare(at, baseline, candidate).expect(2).stderr;
             assert!(
-                error.contains("`wrong.json` has contradictory values") && error.contains(said),
+                error.contains("`wrong.json` has contradictory values") && error.contains(message),
                 "{pointer}: {error}"
             );
         }
@@ -310,7 +310,7 @@ fn a_comparison_whose_verdict_does_not_follow_is_refused_by_every_reader() {
 }
 
 #[test]
-fn a_device_without_end_and_names_without_end_are_refused() {
+fn endless_devices_and_very_long_names_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     write(at, "baseline.json", &result(&QUIET));

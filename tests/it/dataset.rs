@@ -85,12 +85,12 @@ fn another_file_is_another_workload() {
     write(folder.path(), "perf/prompts.jsonl", &prompts(21));
     bench(folder.path(), &["--output", "b.json"], 0);
     let compare = ["compare", "--baseline", "a.json", "--candidate", "b.json"];
-    let said = run(folder.path(), &compare).expect(4);
+    let ran = run(folder.path(), &compare).expect(4);
     assert!(
-        said.stdout.contains("data set") || said.stderr.contains("data set"),
+        ran.stdout.contains("data set") || ran.stderr.contains("data set"),
         "{}{}",
-        said.stdout,
-        said.stderr
+        ran.stdout,
+        ran.stderr
     );
 }
 
@@ -110,12 +110,12 @@ fn every_turn_of_a_conversation_is_a_request_with_its_history() {
     gzip.write_all(conversation.to_string().as_bytes()).unwrap();
     let packed = gzip.finish().unwrap();
     perfgate::files::write_atomically(&folder.path().join("perf/chat.json.gz"), &packed).unwrap();
-    let said = bench(folder.path(), &[], 0);
+    let stderr = bench(folder.path(), &[], 0);
     assert!(
-        said.contains(
+        stderr.contains(
             "note: 1 of 2 entries of `perf/chat.json.gz` ignored: 1 with fewer than two turns"
         ),
-        "{said}"
+        "{stderr}"
     );
     let (workload, samples) = measured(folder.path(), "concurrency=16", 0);
     // Eight words of salt, eight tokens of the chat template.
@@ -170,10 +170,10 @@ fn a_trace_is_sent_at_its_own_times_with_exact_lengths() {
         result["scenarios"][0]["load"],
         json!({"trace_speedup": 4.0})
     );
-    let said = bench(folder.path(), &["--concurrency", "2"], 2);
+    let stderr = bench(folder.path(), &["--concurrency", "2"], 2);
     assert!(
-        said.contains("`speedup` has no effect with a given load"),
-        "{said}"
+        stderr.contains("`speedup` has no effect with a given load"),
+        "{stderr}"
     );
 }
 
@@ -214,12 +214,12 @@ fn the_flags_of_other_load_generators_name_a_file_and_its_format() {
             .unwrap()
             .starts_with("jsonl sha256:")
     );
-    let said = bench(folder.path(), &["--dataset-name", "sharegpt"], 2);
-    assert!(said.contains("has no effect without a file"), "{said}");
+    let stderr = bench(folder.path(), &["--dataset-name", "sharegpt"], 2);
+    assert!(stderr.contains("has no effect without a file"), "{stderr}");
 }
 
 #[test]
-fn what_is_wrong_with_a_data_set_is_said_before_a_server_starts() {
+fn an_invalid_data_set_is_reported_before_a_server_starts() {
     let chat = json!([{"conversations": [
         {"from": "human", "value": "one"}, {"from": "gpt", "value": "two"}, {"from": "human", "value": "three"},
     ]}])
@@ -264,7 +264,7 @@ fn what_is_wrong_with_a_data_set_is_said_before_a_server_starts() {
         ("dataset: a.json.zst", "a.json.zst", "no archive"),
         ("dataset: a.json", "a.json", "[{\"conversations\": []}]"),
     ];
-    let mut said = String::new();
+    let mut messages = String::new();
     for (plan, name, data) in cases {
         let wanted = match plan {
             "dataset: a.jsonl" if data == two => 5,
@@ -274,13 +274,13 @@ fn what_is_wrong_with_a_data_set_is_said_before_a_server_starts() {
         let folder = folder(&format!("num_requests: {wanted}\n{plan}\n"), name, data);
         let stderr = bench(folder.path(), &[], 2);
         assert!(!stderr.contains("waiting for the server"), "{stderr}");
-        said.push_str(&format!("{plan}\n{stderr}\n"));
+        messages.push_str(&format!("{plan}\n{stderr}\n"));
     }
     let hash = "ab".repeat(32);
     let plan = format!("num_requests: 1\ndataset: {{path: a.jsonl, sha256: {hash}}}\n");
     let folder = folder(&plan, "a.jsonl", &two);
-    said.push_str(&bench(folder.path(), &[], 2));
-    insta::assert_snapshot!(said);
+    messages.push_str(&bench(folder.path(), &[], 2));
+    insta::assert_snapshot!(messages);
 }
 
 /// The blocks of a document that are fenced as `language`, with what they begin at.
@@ -320,7 +320,7 @@ fn every_example_of_the_document_runs() {
 }
 
 #[test]
-fn a_sweep_goes_through_a_data_set_again_only_where_the_plan_says_so() {
+fn a_sweep_repeats_the_entries_of_a_data_set_only_if_the_plan_allows_it() {
     let lines = "{\"prompt\": \"word\", \"output_tokens\": 48}\n".repeat(12);
     let swept = |dataset: &str| {
         let plan = format!("dataset: {dataset}\nnum_requests: 10\nwarmup_requests: 2\n");
@@ -332,18 +332,18 @@ fn a_sweep_goes_through_a_data_set_again_only_where_the_plan_says_so() {
             "--concurrency",
             "4",
         ];
-        let said = run(folder.path(), &arguments).expect(0).stderr;
+        let stderr = run(folder.path(), &arguments).expect(0).stderr;
         let result = read_json(&folder.path().join("sweep.json"));
         let scenario = &result["scenarios"][0];
         let sent = scenario["repeats"][0]["requests"]["completed"].clone();
         assert_eq!(scenario["load"]["requests"], sent);
-        (sent, said)
+        (sent, stderr)
     };
-    let (sent, said) = swept("prompts.jsonl");
+    let (sent, stderr) = swept("prompts.jsonl");
     assert_eq!(sent, 10);
     let ended = "the data set ends after 10 requests, but concurrency=4 needs 32";
-    assert!(said.contains(ended), "{said}");
-    let (sent, said) = swept("{path: prompts.jsonl, repeat_entries: true}");
+    assert!(stderr.contains(ended), "{stderr}");
+    let (sent, stderr) = swept("{path: prompts.jsonl, repeat_entries: true}");
     assert_eq!(sent, 32);
-    assert!(!said.contains("ends after"), "{said}");
+    assert!(!stderr.contains("ends after"), "{stderr}");
 }

@@ -50,7 +50,7 @@ fn a_machine_without_what_the_plan_asks_for_cannot_measure_it() {
 }
 
 #[test]
-fn what_no_plan_needs_is_only_told() {
+fn a_missing_engine_is_only_a_note_if_no_plan_needs_it() {
     let folder = tempfile::tempdir().unwrap();
     let shown = without_engine(folder.path(), &["doctor", "--quick", "--format", "json"]).expect(0);
     let seen = page(&shown.stdout);
@@ -75,7 +75,7 @@ fn a_plan_that_cannot_be_read_is_a_usage_error() {
 }
 
 #[test]
-fn doctor_refuses_what_a_gate_refuses_before_a_server_starts() {
+fn doctor_finds_the_problems_that_stop_a_gate_before_a_server_starts() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     write(
@@ -96,7 +96,7 @@ fn doctor_refuses_what_a_gate_refuses_before_a_server_starts() {
 }
 
 #[test]
-fn doctor_tells_that_the_first_start_downloads_the_model() {
+fn doctor_shows_that_the_first_start_downloads_the_model() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     write(

@@ -90,8 +90,8 @@ fn a_line_of_the_ledger_that_was_cut_off_is_named_and_nothing_passes() {
     let mut arguments = vec!["compare"];
     arguments.extend(STORED);
     arguments.extend(["--ledger", "ledger.jsonl"]);
-    let said = run(at.path(), &arguments).expect(2).stderr;
-    assert!(said.contains("ledger.jsonl, line 10"), "{said}");
+    let stderr = run(at.path(), &arguments).expect(2).stderr;
+    assert!(stderr.contains("ledger.jsonl, line 10"), "{stderr}");
     write(at.path(), "ledger.jsonl", "");
     run(at.path(), &arguments).expect(2);
 }
@@ -159,7 +159,7 @@ fn a_slower_host_blocks_no_innocent_change_when_pairs_are_there() {
 }
 
 #[test]
-fn a_stored_baseline_of_other_hardware_leaves_the_pairs_to_decide_and_is_said() {
+fn pairs_alone_decide_if_the_stored_baseline_is_of_other_hardware() {
     let at = folder(&[
         ("candidate.json", &[1.0; 3]),
         ("a.json", &[1.0; 6]),
@@ -203,7 +203,7 @@ fn with_copy() -> String {
 }
 
 #[test]
-fn a_copied_repeat_is_no_evidence_of_its_own() {
+fn a_copied_repeat_does_not_count_as_evidence() {
     let at = tempfile::tempdir().unwrap();
     write(at.path(), "baseline.json", &with_copy());
     write(at.path(), "candidate.json", &with_copy());
@@ -214,8 +214,8 @@ fn a_copied_repeat_is_no_evidence_of_its_own() {
     );
     let (_, comparison) = compare(at.path(), &STORED);
     assert_eq!(comparison["judgements"][0]["baseline"]["repeats"], 2);
-    let said = comparison["warnings"].to_string();
-    assert!(said.contains("a copy of repeat 2"), "{said}");
+    let warnings = comparison["warnings"].to_string();
+    assert!(warnings.contains("a copy of repeat 2"), "{warnings}");
     assert_eq!(comparison["verdict"], "incomparable");
 }
 
@@ -271,7 +271,7 @@ fn with_the_base_version_at_hand_no_stored_baseline_is_needed() {
 }
 
 #[test]
-fn what_the_stored_baseline_passes_needs_no_pairs_and_what_it_does_not_gets_them() {
+fn pairs_are_measured_only_if_the_run_does_not_pass_against_the_stored_baseline() {
     let at = tempfile::tempdir().unwrap();
     gate(at.path(), "{simulator: {}}", &["--repeat", "3"]).expect(4);
     let accepted = at.path().join("baselines/demo/simulated-gpu-80gb.json");
@@ -310,10 +310,10 @@ fn a_variable_that_the_base_server_lacks_is_named_before_anything_is_measured() 
 #[test]
 fn an_image_of_the_base_version_is_for_containers() {
     let at = tempfile::tempdir().unwrap();
-    let said = gate(at.path(), "{simulator: {}}", &["--base-image", "vllm:main"])
+    let stderr = gate(at.path(), "{simulator: {}}", &["--base-image", "vllm:main"])
         .expect(2)
         .stderr;
-    assert!(said.contains("server.base"), "{said}");
+    assert!(stderr.contains("server.base"), "{stderr}");
 }
 
 /// A git repository with one commit, so that a re-run can be told from another build.
@@ -370,7 +370,7 @@ fn a_re_run_of_the_same_commit_adds_to_its_evidence_and_goes_on_with_the_looks()
 }
 
 #[test]
-fn without_a_commit_every_run_begins_anew() {
+fn without_a_commit_every_run_starts_new_evidence() {
     let at = tempfile::tempdir().unwrap();
     let server = "{simulator: {}, base: {simulator: {}}}";
     for _ in 0..2 {

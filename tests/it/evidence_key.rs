@@ -178,25 +178,24 @@ fn a_variable_that_the_server_inherits_is_part_of_the_build_and_a_jobs_number_is
 }
 
 #[test]
-fn another_machine_and_another_baseline_begin_anew_and_evidence_that_is_thrown_away_refunds_nothing()
- {
+fn another_machine_or_baseline_starts_new_evidence_and_deleting_it_refunds_nothing() {
     let at = measured();
     let at = at.path();
     let node = |name: &str| gate_with(at, &[("PERFGATE_MACHINE", name)]).stderr;
     let anew = "starting new evidence";
-    let said = node("node-1");
-    assert!(!said.contains(anew), "{said}");
+    let stderr = node("node-1");
+    assert!(!stderr.contains(anew), "{stderr}");
     let result = json(&at.join("out/result.json"));
     assert_eq!(result["environment"]["machine"], "node-1");
-    let said = node("node-2");
-    assert!(said.contains(anew), "{said}");
+    let stderr = node("node-2");
+    assert!(stderr.contains(anew), "{stderr}");
     assert_eq!(series(at).len(), 2);
     // What was said against one baseline says nothing of another.
     let mut baseline = json(&at.join("baseline.json"));
     baseline["created"] = Value::from("2026-01-01T00:00:00Z");
     write(at, "baseline.json", &baseline.to_string());
-    let said = node("node-1");
-    assert!(said.contains(anew), "{said}");
+    let stderr = node("node-1");
+    assert!(stderr.contains(anew), "{stderr}");
     assert_eq!(series(at).len(), 3);
     let judged = json(&at.join("out/comparison.json"));
     let reason = judged["judgements"][0]["reason"].as_str().unwrap();
@@ -207,12 +206,12 @@ fn another_machine_and_another_baseline_begin_anew_and_evidence_that_is_thrown_a
     for folder in series(at) {
         std::fs::remove_dir_all(folder).unwrap();
     }
-    let said = node("node-1");
-    assert!(said.contains(anew), "{said}");
+    let stderr = node("node-1");
+    assert!(stderr.contains(anew), "{stderr}");
 }
 
 #[test]
-fn what_was_decided_under_one_limit_is_no_answer_to_another_and_stays_the_answer_to_the_first() {
+fn a_decision_is_reused_for_its_own_limit_and_never_for_another() {
     // So wide that a busy machine does not decide.
     let limit = |percent: &str| {
         format!(
@@ -230,13 +229,13 @@ fn what_was_decided_under_one_limit_is_no_answer_to_another_and_stays_the_answer
     let gate = |thresholds: &str, exit: i32| {
         write(at, "thresholds.yaml", &limit(thresholds));
         let arguments = ["gate", "--baseline", "baseline.json", "--output", "out"];
-        let said = crate::support::run(at, &arguments).expect(exit).stderr;
+        let stderr = crate::support::run(at, &arguments).expect(exit).stderr;
         let judged = json(&at.join("out/comparison.json"));
         let reason = judged["judgements"][0]["reason"].as_str().unwrap();
-        (said, reason.to_owned())
+        (stderr, reason.to_owned())
     };
-    let (said, reason) = gate("90%", 0);
-    assert!(!said.contains("is spent"), "{said}");
+    let (stderr, reason) = gate("90%", 0);
+    assert!(!stderr.contains("is spent"), "{stderr}");
     assert!(reason.contains("is ruled out"), "{reason}");
     // Its only look is spent: under the same limit that was it, and under another nothing decides.
     for (thresholds, exit, expected) in [
@@ -248,10 +247,10 @@ fn what_was_decided_under_one_limit_is_no_answer_to_another_and_stays_the_answer
         ),
         ("90%", 0, "; decided at an earlier interim look"),
     ] {
-        let (said, reason) = gate(thresholds, exit);
+        let (stderr, reason) = gate(thresholds, exit);
         assert!(
-            said.contains("all interim looks at this commit are spent"),
-            "{said}"
+            stderr.contains("all interim looks at this commit are spent"),
+            "{stderr}"
         );
         assert!(reason.ends_with(expected), "{thresholds}: {reason}");
     }
@@ -298,10 +297,10 @@ fn two_gates_of_one_commit_at_once_lose_nothing_of_each_other() {
         comparison["decision"]["looks"].as_array().unwrap().len()
     };
     // Whoever came second goes on where the first ended.
-    let told = [looks(&at.join("out/one")), looks(&at.join("out/two"))];
+    let spent = [looks(&at.join("out/one")), looks(&at.join("out/two"))];
     let waited = ended
         .iter()
         .any(|ran| ran.stderr.contains("continuing an earlier run"));
     assert!(waited, "{} {}", ended[0].stderr, ended[1].stderr);
-    assert_eq!(looks(kept[0]), told[0].max(told[1]));
+    assert_eq!(looks(kept[0]), spent[0].max(spent[1]));
 }

@@ -104,7 +104,7 @@ fn assert_hidden(folder: &Path, ran: &Ran) {
 }
 
 #[test]
-fn every_request_carries_them_and_no_text_has_the_value_of_a_header() {
+fn every_request_has_the_headers_and_extra_body_and_no_output_shows_a_header_value() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     plan(folder, EXTRAS);
@@ -154,7 +154,7 @@ fn every_request_carries_them_and_no_text_has_the_value_of_a_header() {
         "--html",
         "report.html",
     ];
-    let said = perfgate(folder, &compared);
+    let comparison = perfgate(folder, &compared);
     let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
     assert!(
         page.contains("headers X-File, X-Flag, X-Key, x-model"),
@@ -164,13 +164,13 @@ fn every_request_carries_them_and_no_text_has_the_value_of_a_header() {
         page.contains("extra body logit_bias, seed, top_k"),
         "{page}"
     );
-    for ran in [ran, other, said] {
+    for ran in [ran, other, comparison] {
         assert_hidden(folder, &ran);
     }
 }
 
 #[test]
-fn a_server_that_repeats_them_shows_no_value_either() {
+fn header_values_that_the_server_repeats_are_masked() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     plan(folder, &EXTRAS.replace("top_k", "repeat"));
@@ -223,37 +223,37 @@ fn the_digest_follows_what_is_sent_and_not_the_credentials() {
 }
 
 #[test]
-fn what_cannot_be_sent_is_refused_before_a_server_starts() {
+fn invalid_headers_and_bodies_are_refused_before_a_server_starts() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     plan(folder, "");
-    let said = |arguments: &[&str]| {
+    let stderr_of = |arguments: &[&str]| {
         let ran = run(folder, &[&["bench"], arguments].concat()).expect(2);
         assert!(!ran.stderr.contains("sesame"), "{}", ran.stderr);
         ran.stderr
     };
-    insta::assert_snapshot!(said(&["--header", "open-sesame"]), @"
+    insta::assert_snapshot!(stderr_of(&["--header", "open-sesame"]), @"
         error: `--header` number 1 has no colon between name and value
         hint: write `--header 'NAME: VALUE'`, in quotes
         ");
-    insta::assert_snapshot!(said(&["--header", "X-Key: sesame\r\nX-Other: sesame"]), @"
+    insta::assert_snapshot!(stderr_of(&["--header", "X-Key: sesame\r\nX-Other: sesame"]), @"
         error: the value of the header `X-Key` has a character that is not allowed in headers
         hint: use printable ASCII, spaces and tabs, without line breaks
         ");
-    insta::assert_snapshot!(said(&["--header", "Content-Length: 7"]), @"
+    insta::assert_snapshot!(stderr_of(&["--header", "Content-Length: 7"]), @"
         error: perfgate sets the header `Content-Length` itself
         hint: remove it
         ");
-    insta::assert_snapshot!(said(&["--extra-body", "{\"top_k\": 1, \"top_k\": 2}"]), @r#"
+    insta::assert_snapshot!(stderr_of(&["--extra-body", "{\"top_k\": 1, \"top_k\": 2}"]), @r#"
         error: `--extra-body` cannot be read: duplicate key `top_k` at line 1 column 20
         hint: write it as in `--extra-body '{"top_k": 20}'`, in quotes
         "#);
-    insta::assert_snapshot!(said(&["--extra-body", "{\"stream\": false}"]), @"
+    insta::assert_snapshot!(stderr_of(&["--extra-body", "{\"stream\": false}"]), @"
         error: perfgate sets the body key `stream` itself
         hint: remove it: perfgate measures streams and needs their `usage`
         ");
     // Without quotes, the value is an argument of its own.
-    insta::assert_snapshot!(said(&["--header", "Authorization:", "Bearer", "open-sesame", "--repeat", "1"]), @"
+    insta::assert_snapshot!(stderr_of(&["--header", "Authorization:", "Bearer", "open-sesame", "--repeat", "1"]), @"
         error: unexpected argument '***' found
 
         Usage: perfgate bench [OPTIONS]
@@ -273,7 +273,7 @@ fn what_cannot_be_sent_is_refused_before_a_server_starts() {
         folder,
         "headers: {X-Key: {env: PERFGATE_NO_SUCH_VARIABLE}}\n",
     );
-    insta::assert_snapshot!(said(&[]), @"
+    insta::assert_snapshot!(stderr_of(&[]), @"
         error: the header `X-Key` takes its value from the variable `PERFGATE_NO_SUCH_VARIABLE`, which is unset or empty
         hint: set the variable, or remove the header
         ");
@@ -281,7 +281,7 @@ fn what_cannot_be_sent_is_refused_before_a_server_starts() {
         folder,
         "headers: {X-Key: open-sesame, host: open-sesame}\nextra_body: {model: other}\n",
     );
-    insta::assert_snapshot!(said(&[]).replace(SERVER, "SERVER"), @"
+    insta::assert_snapshot!(stderr_of(&[]).replace(SERVER, "SERVER"), @"
         error: `perfgate.yaml` has 2 problems
 
         error[invalid-value]: perfgate sets the header `host` itself
@@ -316,8 +316,8 @@ fn a_search_keeps_no_header_in_its_file() {
         "--header",
         "X-Key: open-sesame",
     ];
-    let said = run(folder, &arguments).expect(2).stderr;
-    insta::assert_snapshot!(said, @"
+    let stderr = run(folder, &arguments).expect(2).stderr;
+    insta::assert_snapshot!(stderr, @"
     error: `bisect start` stores its options in a file, but header values must not be stored
     hint: set the value in an environment variable, with `headers: {NAME: {env: VARIABLE}}` in the file of `--config`
     ");
@@ -325,7 +325,7 @@ fn a_search_keeps_no_header_in_its_file() {
 
 /// The packing of chunks then hides nothing: the first chunk's tokens are known.
 #[test]
-fn a_server_is_asked_for_the_tokens_of_each_chunk_where_the_extra_body_wants_it() {
+fn the_tokens_of_each_chunk_are_recorded_if_the_extra_body_requests_them() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let options = r#"{"stream_options": {"continuous_usage_stats": true}}"#;

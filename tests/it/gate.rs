@@ -92,22 +92,22 @@ fn a_step_of_github_actions_gets_summary_and_outputs() {
 }
 
 #[test]
-fn without_a_baseline_it_says_how_to_accept_the_run_and_keeps_it() {
+fn without_a_baseline_the_gate_keeps_the_run_and_shows_how_to_accept_it() {
     let folder = tempfile::tempdir().unwrap();
     write(
         folder.path(),
         "perfgate.yaml",
         &PLAN.replace("repeat: 3", "repeat: 1"),
     );
-    let said = gate(folder.path(), &[]).expect(4).stderr;
+    let stderr = gate(folder.path(), &[]).expect(4).stderr;
     assert!(
-        said.contains("no baseline of `demo` for `simulated-gpu-80gb`"),
-        "{said}"
+        stderr.contains("no baseline of `demo` for `simulated-gpu-80gb`"),
+        "{stderr}"
     );
     assert!(
-        said.contains("perfgate baseline update 'out/result.json'")
-            && said.contains("first_run: pass"),
-        "{said}"
+        stderr.contains("perfgate baseline update 'out/result.json'")
+            && stderr.contains("first_run: pass"),
+        "{stderr}"
     );
     assert!(folder.path().join("out/result.json").is_file());
 }
@@ -120,26 +120,26 @@ fn another_workload_is_not_compared() {
 }
 
 #[test]
-fn a_server_that_does_not_start_is_a_failed_target_with_its_last_words() {
+fn a_server_that_does_not_start_is_a_failed_target_with_its_exit_code_and_log() {
     let folder = tempfile::tempdir().unwrap();
     let plan = "model: m\nserver: {process: {command: [sh, -c, \"echo no such model; exit 3; {port}\"]}}\n";
     write(folder.path(), "perfgate.yaml", plan);
-    let said = gate(folder.path(), &[]).expect(5).stderr;
+    let stderr = gate(folder.path(), &[]).expect(5).stderr;
     assert!(
-        said.contains("exit code 3") && said.contains("no such model"),
-        "{said}"
+        stderr.contains("exit code 3") && stderr.contains("no such model"),
+        "{stderr}"
     );
 }
 
 #[test]
-fn an_unexpected_machine_is_refused_where_asked_for_and_what_was_measured_is_kept() {
+fn an_unexpected_machine_is_refused_under_strict_hardware_and_the_result_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let plan = format!("{PLAN}hardware: {{gpu: \"H100-80GB SXM\", num_gpus: 8, strict: true}}\n");
     write(folder.path(), "perfgate.yaml", &plan);
-    let said = gate(folder.path(), &[]).expect(4).stderr;
+    let stderr = gate(folder.path(), &[]).expect(4).stderr;
     assert!(
-        said.contains("the number of GPUs is `1`, expected `8`"),
-        "{said}"
+        stderr.contains("the number of GPUs is `1`, expected `8`"),
+        "{stderr}"
     );
     assert!(folder.path().join("out/result.json").is_file());
 }

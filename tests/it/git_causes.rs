@@ -28,7 +28,7 @@ fn update(folder: &Path, branch: &Value, commit: &str, variables: &[(&str, &str)
 }
 
 #[test]
-fn an_honest_run_of_the_main_branch_is_accepted_whatever_that_is_called() {
+fn a_run_of_the_main_branch_is_accepted_whatever_its_name() {
     let unknown = "1234567890123456789012345678901234567890";
     let folder = tempfile::tempdir().unwrap();
     let trunk = folder.path();
@@ -96,7 +96,7 @@ fn bench(folder: &Path, variables: &[(&str, &str)]) -> Value {
 }
 
 #[test]
-fn a_result_says_its_branch_whatever_else_has_that_name_and_own_outputs_make_no_tree_dirty() {
+fn a_result_records_its_branch_and_own_outputs_do_not_make_the_tree_dirty() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     begun(folder, "main");
@@ -151,23 +151,23 @@ fn a_work_tree_of_another_user_and_a_missing_git_are_named() {
     };
     // Git's own tests make it believe so by this variable.
     let other_owner = ("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1");
-    let said = refused(other_owner);
+    let message = refused(other_owner);
     assert!(
-        said.contains("belongs to another user") && said.contains("safe.directory"),
-        "{said}"
+        message.contains("belongs to another user") && message.contains("safe.directory"),
+        "{message}"
     );
-    let said = bench(folder, &[other_owner])["stderr"].to_string();
+    let message = bench(folder, &[other_owner])["stderr"].to_string();
     assert!(
-        said.contains("has no commit") && said.contains("safe.directory"),
-        "{said}"
+        message.contains("has no commit") && message.contains("safe.directory"),
+        "{message}"
     );
     let nowhere = folder.display().to_string();
-    let said = refused(("PATH", &*nowhere));
-    assert!(said.contains("git is not installed"), "{said}");
+    let message = refused(("PATH", &*nowhere));
+    assert!(message.contains("git is not installed"), "{message}");
 }
 
 #[test]
-fn a_pointer_of_git_lfs_is_named_and_the_file_that_it_means_is_found() {
+fn a_git_lfs_pointer_is_named_and_the_fetched_file_is_accepted() {
     use sha2::Digest as _;
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -189,15 +189,15 @@ fn a_pointer_of_git_lfs_is_named_and_the_file_that_it_means_is_found() {
         "out/candidate.json",
     ];
     let at_main = [&arguments[..], &["--baseline-ref", "main"]].concat();
-    let said = run(folder, &arguments).expect(2).stderr;
+    let stderr = run(folder, &arguments).expect(2).stderr;
     assert!(
-        said.contains("Git LFS pointer") && said.contains("git lfs pull"),
-        "{said}"
+        stderr.contains("Git LFS pointer") && stderr.contains("git lfs pull"),
+        "{stderr}"
     );
-    let said = run(folder, &at_main).expect(6).stderr;
+    let stderr = run(folder, &at_main).expect(6).stderr;
     assert!(
-        said.contains("Git LFS pointer") && said.contains("git lfs fetch"),
-        "{said}"
+        stderr.contains("Git LFS pointer") && stderr.contains("git lfs fetch"),
+        "{stderr}"
     );
     // As a clone has it in which the file was fetched.
     write(folder, "baseline.json", &accepted);
@@ -215,8 +215,8 @@ fn a_pointer_of_git_lfs_is_named_and_the_file_that_it_means_is_found() {
         "--dataset",
         "data.jsonl",
     ];
-    let said = run(folder, &data).expect(2).stderr;
-    assert!(said.contains("Git LFS pointer"), "{said}");
+    let stderr = run(folder, &data).expect(2).stderr;
+    assert!(stderr.contains("Git LFS pointer"), "{stderr}");
 }
 
 #[test]
@@ -267,8 +267,11 @@ fn a_baseline_in_a_submodule_is_that_of_the_commit_which_the_base_pins() {
     );
     std::fs::remove_dir_all(&inside).unwrap();
     std::fs::create_dir(&inside).unwrap();
-    let said = run(&top, &arguments).expect(6).stderr;
-    assert!(said.contains("git submodule update --init perf"), "{said}");
+    let stderr = run(&top, &arguments).expect(6).stderr;
+    assert!(
+        stderr.contains("git submodule update --init perf"),
+        "{stderr}"
+    );
 }
 
 #[test]
@@ -289,7 +292,7 @@ fn a_search_in_a_clone_without_the_commits_between_is_refused() {
     );
     let clone = folder.path().join("clone");
     let start = |good: &str, code: i32| {
-        let said = run(
+        let ran = run(
             &clone,
             &[
                 "bisect",
@@ -302,8 +305,8 @@ fn a_search_in_a_clone_without_the_commits_between_is_refused() {
                 "seed=1",
             ],
         );
-        let said = said.expect(code).stderr;
-        assert!(said.contains("git fetch --unshallow"), "{said}");
+        let stderr = ran.expect(code).stderr;
+        assert!(stderr.contains("git fetch --unshallow"), "{stderr}");
     };
     start("good", 2);
     git(

@@ -168,7 +168,7 @@ fn no_text_of_a_comparison_forms_a_command_and_its_json_keeps_its_values() {
 }
 
 #[test]
-fn no_word_of_an_author_forms_a_command() {
+fn no_analysis_or_explanation_of_an_author_forms_a_command() {
     let folder = scene();
     let at = folder.path();
     let words = format!("It grew since the cache is larger now, which is worth it. {HOSTILE}");
@@ -268,7 +268,7 @@ fn script(at: &Path, script: &str, more: &str) {
 }
 
 #[test]
-fn no_last_word_or_model_of_a_server_forms_a_command() {
+fn no_log_line_or_model_name_of_a_server_forms_a_command() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     write(at, "words", HOSTILE);
@@ -292,7 +292,7 @@ fn no_last_word_or_model_of_a_server_forms_a_command() {
 }
 
 #[test]
-fn a_secret_shows_nowhere_and_the_server_cannot_write_to_the_job() {
+fn no_output_shows_a_secret_and_the_server_cannot_write_to_the_job() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let words = format!(
@@ -362,12 +362,12 @@ fn without_certificates_everything_but_https_can_be_measured() {
             .env("SSL_CERT_DIR", "/nowhere");
         Ran::of(&command.output().unwrap())
     };
-    let said = bench(&["--simulator"]).stderr;
-    assert!(at.join("r.json").is_file(), "{said}");
+    let stderr = bench(&["--simulator"]).stderr;
+    assert!(at.join("r.json").is_file(), "{stderr}");
     // What perfgate does, and nothing of the libraries beneath it.
     assert!(
-        said.contains("the server is ready") && !said.contains("hyper"),
-        "{said}"
+        stderr.contains("the server is ready") && !stderr.contains("hyper"),
+        "{stderr}"
     );
     assert_eq!(read_json(&at.join("r.json"))["server"]["kind"], "simulator");
     let ran = bench(&["--url", "https://127.0.0.1:9"]);

@@ -36,8 +36,8 @@ fn git(folder: &Path, arguments: &[&str]) {
 }
 
 /// Runs what a printed step has before its remark, as a shell would.
-fn follow(folder: &Path, said: &str, step: &str) {
-    let step = said.lines().find(|line| line.contains(step)).unwrap();
+fn follow(folder: &Path, output: &str, step: &str) {
+    let step = output.lines().find(|line| line.contains(step)).unwrap();
     let (_, step) = step.split_once(". ").unwrap();
     let (commands, _) = step.split_once("   ").unwrap();
     for command in commands.split(" && ") {
@@ -62,11 +62,11 @@ fn read(folder: &Path, name: &str) -> String {
 }
 
 #[test]
-fn what_it_writes_gates_the_embedded_server_end_to_end() {
+fn the_written_files_gate_the_embedded_server_end_to_end() {
     let folder = repository();
     let at = folder.path();
-    let said = init(at, &["--simulator"]).expect(0).stdout;
-    insta::assert_snapshot!(said, @r"
+    let stdout = init(at, &["--simulator"]).expect(0).stdout;
+    insta::assert_snapshot!(stdout, @r"
     wrote    perfgate.yaml
     wrote    thresholds.yaml
     wrote    .github/workflows/perfgate.yml
@@ -82,7 +82,7 @@ fn what_it_writes_gates_the_embedded_server_end_to_end() {
     ");
     git(at, &["add", "--all"]);
     git(at, &["commit", "--quiet", "--message", "perfgate"]);
-    follow(at, &said, "perfgate bench");
+    follow(at, &stdout, "perfgate bench");
     let listed = run(at, &["baseline", "list"]).expect(0).stdout;
     assert!(listed.contains("serving_stack"), "{listed}");
     // Far above the noise of a busy machine.
@@ -93,7 +93,7 @@ fn what_it_writes_gates_the_embedded_server_end_to_end() {
 }
 
 #[test]
-fn what_the_repository_says_is_not_asked_for() {
+fn values_from_the_repository_need_no_flags() {
     let folder = repository();
     let at = folder.path();
     write(
@@ -101,7 +101,7 @@ fn what_the_repository_says_is_not_asked_for() {
         "Dockerfile",
         "FROM vllm/vllm-openai:v0.31.0\nRUN pip install ours\nCMD [\"--model\", \"Qwen/Qwen3-8B\"]\n",
     );
-    let said = init(at, &["--action", "me/perfgate@0123"]).expect(0).stdout;
+    let stdout = init(at, &["--action", "me/perfgate@0123"]).expect(0).stdout;
     let plan = perfgate::config::read_plan("perfgate.yaml", &read(at, "perfgate.yaml")).unwrap();
     assert_eq!(
         (plan.name.as_str(), plan.model.as_str()),
@@ -109,8 +109,8 @@ fn what_the_repository_says_is_not_asked_for() {
     );
     assert!(read(at, "perfgate.yaml").contains("image: \"vllm/vllm-openai:v0.31.0\""));
     assert!(
-        said.contains("against trunk") && !said.contains("OWNER"),
-        "{said}"
+        stdout.contains("against trunk") && !stdout.contains("OWNER"),
+        "{stdout}"
     );
     let workflow = read(at, ".github/workflows/perfgate.yml");
     assert!(
@@ -127,9 +127,9 @@ fn a_branch_that_git_does_not_know_as_the_main_one_is_named() {
         at,
         &["symbolic-ref", "--delete", "refs/remotes/origin/HEAD"],
     );
-    let said = init(at, &["--simulator"]).expect(0).stdout;
+    let stdout = init(at, &["--simulator"]).expect(0).stdout;
     let update = "perfgate baseline update result.json --branch 'trunk'   on trunk;";
-    assert!(said.contains(update), "{said}");
+    assert!(stdout.contains(update), "{stdout}");
 }
 
 #[test]
@@ -178,20 +178,20 @@ fn in_a_folder_of_a_repository_the_workflow_goes_where_github_looks_for_it() {
 }
 
 #[test]
-fn a_folder_that_github_would_take_for_an_expression_is_refused() {
+fn a_folder_with_an_expression_in_its_name_is_refused() {
     let folder = repository();
     let at = folder.path().join("${{ secrets.X }}");
     std::fs::create_dir(&at).unwrap();
-    let said = init(&at, &["--simulator"]).expect(2).stderr;
+    let stderr = init(&at, &["--simulator"]).expect(2).stderr;
     assert!(
-        said.contains("a workflow cannot refer to the folder"),
-        "{said}"
+        stderr.contains("a workflow cannot refer to the folder"),
+        "{stderr}"
     );
     assert!(at.read_dir().unwrap().next().is_none());
 }
 
 #[test]
-fn nobody_knows_the_model_and_it_says_how_to_go_on() {
+fn an_unknown_model_is_an_error_with_the_next_step() {
     let folder = repository();
     insta::assert_snapshot!(init(folder.path(), &[]).expect(2).stderr, @r"
     error: no file in this folder contains the model
@@ -202,15 +202,15 @@ fn nobody_knows_the_model_and_it_says_how_to_go_on() {
 }
 
 #[test]
-fn what_is_there_is_left_as_it_is_unless_it_is_to_be_overwritten() {
+fn existing_files_are_kept_unless_force_is_set() {
     let folder = repository();
     let at = folder.path();
     write(at, "thresholds.yaml", "version: 1\n# mine\n");
     write(at, ".gitignore", "perfgate-out");
-    let said = init(at, &["--simulator"]).expect(0).stdout;
+    let stdout = init(at, &["--simulator"]).expect(0).stdout;
     assert!(
-        said.contains("kept     thresholds.yaml (--force overwrites it)\n"),
-        "{said}"
+        stdout.contains("kept     thresholds.yaml (--force overwrites it)\n"),
+        "{stdout}"
     );
     assert_eq!(read(at, "thresholds.yaml"), "version: 1\n# mine\n");
     assert_eq!(read(at, ".gitignore"), "perfgate-out");
@@ -232,12 +232,12 @@ fn a_dry_run_shows_the_files_and_writes_none() {
         ],
     );
     let shown = shown.expect(0).stdout;
-    for said in [
+    for expected in [
         "--- perfgate.yaml\n",
         "server: {url: \"http://10.0.0.7:8000\"}",
         "--- .github/workflows/perfgate.yml\n",
     ] {
-        assert!(shown.contains(said), "{shown}");
+        assert!(shown.contains(expected), "{shown}");
     }
     let left: Vec<_> = folder
         .path()
@@ -249,7 +249,7 @@ fn a_dry_run_shows_the_files_and_writes_none() {
 }
 
 #[test]
-fn names_that_cannot_be_written_are_refused_before_anything_is() {
+fn invalid_values_are_refused_before_any_file_is_written() {
     let folder = repository();
     let at = folder.path();
     init(at, &["--simulator", "--name", "../x"]).expect(2);
@@ -308,7 +308,7 @@ fn the_workflow_is_clean_under_zizmor_and_actionlint() {
 }
 
 #[test]
-fn what_a_compose_file_starts_is_what_is_measured_also_beside_a_dockerfile() {
+fn a_compose_service_is_measured_even_beside_a_dockerfile() {
     let folder = repository();
     let at = folder.path();
     write(

@@ -44,16 +44,16 @@ fn a_starved_load_generator_voids_its_own_repeats() {
         &[]
     };
     let output = bench_beside_hogs(folder.path(), &url, without_the_right);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(6), "{said}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(6), "{stderr}");
     assert!(
-        said.contains("is void: the load generator was the bottleneck"),
-        "{said}"
+        stderr.contains("is void: the load generator was the bottleneck"),
+        "{stderr}"
     );
     assert!(
-        said.contains("could not be measured 2 times in a row")
-            && said.contains("setcap cap_sys_nice+ep"),
-        "{said}"
+        stderr.contains("could not be measured 2 times in a row")
+            && stderr.contains("setcap cap_sys_nice+ep"),
+        "{stderr}"
     );
     let result = json(&folder.path().join("r.json"));
     let repeats = result["scenarios"][0]["repeats"].as_array().unwrap();
@@ -79,11 +79,11 @@ fn a_load_generator_without_room_for_its_connections_voids_its_own_repeats() {
         .current_dir(folder.path())
         .output()
         .unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(6), "{said}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(6), "{stderr}");
     assert!(
-        said.contains("Too many open files") && said.contains("`ulimit -n`"),
-        "{said}"
+        stderr.contains("Too many open files") && stderr.contains("`ulimit -n`"),
+        "{stderr}"
     );
     let result = json(&folder.path().join("r.json"));
     let repeat = &result["scenarios"][0]["repeats"][0];
@@ -106,8 +106,8 @@ fn a_load_generator_that_may_take_real_time_priority_is_not_starved_by_busy_cpus
     let folder = tempfile::tempdir().unwrap();
     let (_server, url) = simulator(folder.path(), &[]);
     let output = bench_beside_hogs(folder.path(), &url, &[]);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(0), "{said}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
     let result = json(&folder.path().join("r.json"));
     let repeat = &result["scenarios"][0]["repeats"][0];
     assert_eq!(repeat["void"], serde_json::Value::Null, "{repeat}");
@@ -115,7 +115,7 @@ fn a_load_generator_that_may_take_real_time_priority_is_not_starved_by_busy_cpus
 }
 
 #[test]
-fn what_the_load_generator_did_is_recorded_beside_what_it_measured() {
+fn the_figures_of_the_load_generator_are_recorded_in_the_result() {
     let folder = tempfile::tempdir().unwrap();
     let mut arguments = vec![
         "bench",
@@ -142,7 +142,7 @@ fn what_the_load_generator_did_is_recorded_beside_what_it_measured() {
 }
 
 #[test]
-fn the_doctor_says_which_load_this_machine_can_drive() {
+fn the_doctor_measures_which_load_this_machine_can_drive() {
     let folder = tempfile::tempdir().unwrap();
     let figures: serde_json::Value = serde_json::from_str(
         &run(folder.path(), &["doctor", "--format", "json"])
@@ -210,7 +210,7 @@ fn tls_in_front_of(backend: String) -> u16 {
         .with_single_cert(vec![certificate], key)
         .unwrap();
     let acceptor = TlsAcceptor::from(std::sync::Arc::new(config));
-    let (tell, told) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -218,7 +218,7 @@ fn tls_in_front_of(backend: String) -> u16 {
             .unwrap();
         runtime.block_on(async {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-            tell.send(listener.local_addr().unwrap().port()).unwrap();
+            sender.send(listener.local_addr().unwrap().port()).unwrap();
             while let Ok((socket, _)) = listener.accept().await {
                 let (acceptor, backend) = (acceptor.clone(), backend.clone());
                 tokio::spawn(async move {
@@ -234,7 +234,7 @@ fn tls_in_front_of(backend: String) -> u16 {
             }
         });
     });
-    told.recv_timeout(Duration::from_secs(5)).unwrap()
+    receiver.recv_timeout(Duration::from_secs(5)).unwrap()
 }
 
 #[test]
@@ -281,7 +281,7 @@ fn warmed_up(folder: &Path, within: &str, server: &str, status: i32) -> serde_js
 }
 
 #[test]
-fn the_warm_up_is_sent_anew_until_three_in_a_row_are_alike() {
+fn the_warm_up_is_repeated_until_three_in_a_row_are_alike() {
     let folder = tempfile::tempdir().unwrap();
     let repeat = warmed_up(folder.path(), "30%", "seed=1", 0);
     let warm_up = &repeat["telemetry"]["warm_up"];
@@ -294,10 +294,10 @@ fn the_warm_up_is_sent_anew_until_three_in_a_row_are_alike() {
 fn a_server_that_does_not_come_to_rest_voids_its_repeat() {
     let folder = tempfile::tempdir().unwrap();
     let repeat = warmed_up(folder.path(), "0.1%", "step-noise=40%,seed=1", 6);
-    let said = repeat["void"].as_str().unwrap();
+    let reason = repeat["void"].as_str().unwrap();
     assert!(
-        said.starts_with("the server did not become stable in 10 warm-ups"),
-        "{said}"
+        reason.starts_with("the server did not become stable in 10 warm-ups"),
+        "{reason}"
     );
     assert_eq!(
         repeat["telemetry"]["warm_up"]["windows"]
@@ -309,9 +309,9 @@ fn a_server_that_does_not_come_to_rest_voids_its_repeat() {
 }
 
 #[test]
-fn a_warm_up_that_is_to_be_sent_anew_must_be_there() {
+fn a_warm_up_until_stable_needs_warm_up_requests() {
     let folder = tempfile::tempdir().unwrap();
-    let said = run(
+    let stderr = run(
         folder.path(),
         &[
             "bench",
@@ -326,27 +326,27 @@ fn a_warm_up_that_is_to_be_sent_anew_must_be_there() {
     )
     .expect(2)
     .stderr;
-    assert!(said.contains("`warmup_requests` is 0"), "{said}");
+    assert!(stderr.contains("`warmup_requests` is 0"), "{stderr}");
 }
 
 #[test]
-fn a_load_that_is_never_reached_is_refused_or_said() {
+fn a_load_that_is_never_reached_is_refused_or_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     let plan = "model: demo\nserver: {simulator: {}}\nrepeat: 1\nwarmup_requests: 0\ninput_tokens: 10\noutput_tokens: 2\n\
                 num_requests: 24\nconcurrency: 16\nconversation: {turns: 12}\n";
     write(folder.path(), "perfgate.yaml", plan);
-    let said = run(folder.path(), &["bench", "--concurrency", "64"]).expect(2);
-    assert!(said.stderr.contains("never reached"), "{}", said.stderr);
+    let ran = run(folder.path(), &["bench", "--concurrency", "64"]).expect(2);
+    assert!(ran.stderr.contains("never reached"), "{}", ran.stderr);
     let ramp = ["bench", "--request-rate", "inf", "--ramp-up", "2s"];
-    let said = run(folder.path(), &ramp).expect(2);
+    let ran = run(folder.path(), &ramp).expect(2);
     assert!(
-        said.stderr.contains("all requests at once"),
+        ran.stderr.contains("all requests at once"),
         "{}",
-        said.stderr
+        ran.stderr
     );
 
-    let said = run(folder.path(), &["bench"]).expect(0).stderr;
-    assert!(said.contains("2 conversations of 12 turns"), "{said}");
+    let stderr = run(folder.path(), &["bench"]).expect(0).stderr;
+    assert!(stderr.contains("2 conversations of 12 turns"), "{stderr}");
     let result = json(&folder.path().join("result.json"));
     let telemetry = &result["scenarios"][0]["repeats"][0]["telemetry"];
     assert_eq!(telemetry["client"]["in_flight"], 2);
@@ -365,6 +365,6 @@ fn entries_without_a_salt_are_not_sent_to_a_warm_server_again() {
         "perfgate.yaml",
         "model: demo\nserver: {simulator: {}}\ndataset: {path: prompts.jsonl, salt: false}\nwarmup_until_stable: 5%\n",
     );
-    let said = run(folder.path(), &["bench"]).expect(2).stderr;
-    assert!(said.contains("`salt: false`"), "{said}");
+    let stderr = run(folder.path(), &["bench"]).expect(2).stderr;
+    assert!(stderr.contains("`salt: false`"), "{stderr}");
 }

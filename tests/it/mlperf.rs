@@ -161,25 +161,25 @@ fn the_peak_is_the_highest_rate_that_is_valid() {
 }
 
 #[test]
-fn what_no_scenario_has_is_said_before_anything_is_started() {
+fn options_that_do_not_fit_the_scenario_are_refused_before_the_start() {
     let folder = tempfile::tempdir().unwrap();
-    let said = |arguments: &[&str]| mlperf(folder.path(), arguments).expect(2).stderr;
-    insta::assert_snapshot!(said(&["--scenario", "offline", "--ttft-limit", "1s"]), @r"
+    let stderr_of = |arguments: &[&str]| mlperf(folder.path(), arguments).expect(2).stderr;
+    insta::assert_snapshot!(stderr_of(&["--scenario", "offline", "--ttft-limit", "1s"]), @r"
     error: the offline scenario has no latency limits and no rate: it runs at full load
     hint: remove `--ttft-limit`, `--tpot-limit` and `--find-peak`
     ");
-    insta::assert_snapshot!(said(&["--scenario", "server", "--target-qps", "1", "--concurrency", "3"]), @r"
+    insta::assert_snapshot!(stderr_of(&["--scenario", "server", "--target-qps", "1", "--concurrency", "3"]), @r"
     error: the scenario sets load and number of queries
     hint: use `--target-qps` and `--min-queries` instead
     ");
-    assert!(said(&["--scenario", "server"]).contains("--target-qps"));
+    assert!(stderr_of(&["--scenario", "server"]).contains("--target-qps"));
     assert!(!folder.path().join("mlperf.json").exists());
 }
 
 #[test]
-fn what_would_change_the_load_or_say_nothing_is_refused_before_anything_is_started() {
+fn options_without_effect_are_refused_before_the_start() {
     let folder = tempfile::tempdir().unwrap();
-    let said = |more: &[&str]| {
+    let stderr_of = |more: &[&str]| {
         let arguments = [&SERVER[..], more].concat();
         let ran = mlperf(folder.path(), &arguments).expect(2);
         ran.stderr.lines().next().unwrap().to_owned()
@@ -190,7 +190,7 @@ fn what_would_change_the_load_or_say_nothing_is_refused_before_anything_is_start
         &["--goodput", "ttft:1s"],
         &["--ramp-up", "2s"],
     ];
-    let refused: Vec<String> = flags.iter().map(|flag| said(flag)).collect();
+    let refused: Vec<String> = flags.iter().map(|flag| stderr_of(flag)).collect();
     insta::assert_snapshot!(refused.join("\n"), @r"
     error: `--repeat` has no effect: a run is measured once
     error: `--duration` has no effect: a run always completes
@@ -204,7 +204,7 @@ fn what_would_change_the_load_or_say_nothing_is_refused_before_anything_is_start
             &format!("model: demo\n{key}\n"),
         );
         let name = key.split(':').next().unwrap();
-        assert!(said(&[]).contains(&format!("`{name}` ")), "{key}");
+        assert!(stderr_of(&[]).contains(&format!("`{name}` ")), "{key}");
     }
     assert!(!folder.path().join("mlperf.json").exists());
 }

@@ -127,7 +127,7 @@ fn outputs_are_checked_before_a_server_starts() {
 }
 
 #[test]
-fn what_is_no_file_is_written_into() {
+fn a_pipe_or_a_device_as_output_is_written_and_not_replaced() {
     let folder = scene();
     let at = folder.path();
     let pipe = at.join("pipe");
@@ -157,7 +157,7 @@ fn what_is_no_file_is_written_into() {
 }
 
 #[test]
-fn what_was_measured_is_kept_where_its_file_cannot_be_written_any_more() {
+fn a_result_is_kept_elsewhere_if_its_file_cannot_be_written_any_more() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let script = format!(

@@ -48,7 +48,7 @@ fn sly(folder: &Path) -> String {
 }
 
 #[test]
-fn no_event_and_no_service_lets_a_change_set_its_own_bar() {
+fn no_event_and_no_ci_service_lets_a_change_set_its_own_limits() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let base = repository(folder);
@@ -118,7 +118,7 @@ fn no_event_and_no_service_lets_a_change_set_its_own_bar() {
 }
 
 #[test]
-fn a_change_is_judged_by_its_own_files_only_where_a_flag_says_so() {
+fn a_known_change_is_judged_by_its_own_files_only_with_a_flag() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let base = repository(folder);
@@ -212,11 +212,11 @@ fn edits_of_the_question_take_effect_when_they_are_merged() {
     commit(folder, "an easier question");
     let event = pull_request(folder, &json!({"sha": base}));
     gate(folder, &event).expect(0);
-    let said = warnings(folder);
+    let shown = warnings(folder);
     assert!(
-        said.contains("question-edited")
-            && said.contains("perfgate.yaml: server.fresh, num_requests, the load"),
-        "{said}"
+        shown.contains("question-edited")
+            && shown.contains("perfgate.yaml: server.fresh, num_requests, the load"),
+        "{shown}"
     );
     let result = read_json(&folder.join("out/result.json"));
     assert_eq!(result["workload"]["num_requests"], 120);
@@ -224,7 +224,7 @@ fn edits_of_the_question_take_effect_when_they_are_merged() {
 }
 
 #[test]
-fn a_data_file_that_the_change_edits_is_read_at_the_base_and_said() {
+fn a_data_file_that_the_change_edits_is_read_at_the_base_with_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     git(folder, &["init", "--quiet", "--initial-branch", "main"]);
@@ -252,15 +252,15 @@ fn a_data_file_that_the_change_edits_is_read_at_the_base_and_said() {
     commit(folder, "an easier question");
     gate(folder, &pull_request(folder, &json!({"sha": base}))).expect(0);
     assert_eq!(digest("out/result.json"), accepted);
-    let said = warnings(folder);
+    let shown = warnings(folder);
     assert!(
-        said.contains("edits what is measured (prompts.jsonl)"),
-        "{said}"
+        shown.contains("edits what is measured (prompts.jsonl)"),
+        "{shown}"
     );
 }
 
 #[test]
-fn the_base_version_is_started_as_the_base_says_and_the_change_as_the_change_says() {
+fn each_version_is_started_with_the_settings_of_its_own_commit() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let simulator = "{simulator: {seed: 7, noise: 0.2%}";
@@ -284,7 +284,7 @@ fn the_base_version_is_started_as_the_base_says_and_the_change_as_the_change_say
 }
 
 #[test]
-fn a_first_configuration_is_the_changes_own_and_a_moved_one_is_none() {
+fn a_change_may_add_the_first_configuration_and_a_moved_one_is_read_at_the_base() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     git(folder, &["init", "--quiet", "--initial-branch", "main"]);
@@ -341,7 +341,7 @@ fn a_first_configuration_is_the_changes_own_and_a_moved_one_is_none() {
 }
 
 #[test]
-fn a_merge_that_is_checked_out_is_judged_by_what_it_was_merged_into() {
+fn a_checked_out_merge_is_judged_by_the_commit_it_was_merged_into() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let old = repository(folder);
@@ -386,7 +386,7 @@ fn a_merge_that_is_checked_out_is_judged_by_what_it_was_merged_into() {
 }
 
 #[test]
-fn a_base_that_is_not_known_is_an_error_that_says_what_to_fetch() {
+fn an_unknown_base_is_an_error_that_names_what_to_fetch() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let full = folder.join("full");
@@ -409,10 +409,10 @@ fn a_base_that_is_not_known_is_an_error_that_says_what_to_fetch() {
             "clone", "--quiet", "--depth", "1", "--branch", "change", &url, &shown,
         ],
     );
-    let refused = |base: Value, said: &str| {
+    let refused = |base: Value, message: &str| {
         let event = pull_request(&clone, &base);
         let refused = gate(&clone, &event).expect(6).stderr;
-        assert!(refused.contains(said), "{base}: {refused}");
+        assert!(refused.contains(message), "{base}: {refused}");
         assert!(!clone.join("out").exists());
     };
     refused(json!(null), "the target branch is unknown");
@@ -450,7 +450,7 @@ fn a_base_that_is_not_known_is_an_error_that_says_what_to_fetch() {
 }
 
 #[test]
-fn what_git_converts_or_leaves_out_is_no_edit() {
+fn converted_line_ends_and_sparse_checkouts_do_not_count_as_edits() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     git(folder, &["init", "--quiet", "--initial-branch", "main"]);

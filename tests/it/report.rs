@@ -42,7 +42,7 @@ pub(crate) fn hostile() -> Comparison {
 }
 
 #[test]
-fn foreign_text_is_inert_in_every_report() {
+fn foreign_text_is_escaped_in_every_report() {
     let comparison = hostile();
     let html = render::html::report(&comparison).unwrap();
     assert!(!html.contains("<script") && !html.contains('\u{202E}') && !html.contains('\u{1b}'));
@@ -65,7 +65,7 @@ fn foreign_text_is_inert_in_every_report() {
 }
 
 #[test]
-fn the_page_asks_nothing_of_any_network_and_runs_nothing() {
+fn the_page_loads_nothing_from_a_network() {
     let html = render::html::report(&hostile()).unwrap();
     assert!(!html.contains("http://") && !html.contains("https://") && !html.contains("src="));
     assert!(html.contains("default-src 'none'"));
@@ -73,7 +73,7 @@ fn the_page_asks_nothing_of_any_network_and_runs_nothing() {
 }
 
 #[test]
-fn a_comment_stays_below_githubs_limit_and_says_what_was_cut() {
+fn a_comment_stays_below_githubs_limit_and_reports_omitted_rows() {
     let mut comparison = hostile();
     let row = comparison.judgements[0].clone();
     // Every one of these characters takes six when it is made inert.
@@ -96,7 +96,7 @@ fn a_comment_stays_below_githubs_limit_and_says_what_was_cut() {
 }
 
 #[test]
-fn a_comment_says_verdict_and_interval_first() {
+fn a_comment_begins_with_verdict_and_interval() {
     let run = record::parse("a.json", result(&[1.0, 1.0, 1.0]).as_bytes()).unwrap();
     let slower = record::parse("b.json", result(&[1.2, 1.2, 1.2]).as_bytes()).unwrap();
     let labels = Labels {
@@ -143,14 +143,14 @@ fn load_in_chromium(page: &Path, width: u32) -> Option<(String, String)> {
 }
 
 #[test]
-fn chromium_opens_the_report_without_a_complaint() {
+fn chromium_opens_the_report_without_console_messages() {
     let folder = tempfile::tempdir().unwrap();
     let page = folder.path().join("report.html");
     let html = render::html::report(&hostile()).unwrap();
     perfgate::files::write_atomically(&page, html.as_bytes()).unwrap();
-    let Some((document, said)) = load_in_chromium(&page, 1440) else {
+    let Some((document, console)) = load_in_chromium(&page, 1440) else {
         return;
     };
     assert!(document.contains("BLOCK: do not merge"), "{document}");
-    assert!(!said.contains("CONSOLE"), "{said}");
+    assert!(!console.contains("CONSOLE"), "{console}");
 }

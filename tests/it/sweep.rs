@@ -159,7 +159,7 @@ fn a_search_finds_the_number_of_slots_and_compare_judges_it() {
 }
 
 #[test]
-fn a_search_of_rates_begins_with_everything_at_once() {
+fn a_search_of_rates_begins_with_an_infinite_rate() {
     let folder = tempfile::tempdir().unwrap();
     let ran = sweep(
         folder.path(),
@@ -312,10 +312,10 @@ fn a_load_that_cannot_be_measured_is_neither_inside_nor_outside_the_limits() {
         "--warmup-until-stable",
         "0.1%",
     ];
-    let said = sweep(folder.path(), &arguments).expect(6).stderr;
+    let stderr = sweep(folder.path(), &arguments).expect(6).stderr;
     // That the server did not come to rest, or that a busy machine's client was too slow.
     let error = "error: concurrency=4 cannot be measured from this machine: the ";
-    assert!(said.contains(error), "{said}");
+    assert!(stderr.contains(error), "{stderr}");
     let result = read(&folder.path().join("sweep.json"));
     assert_eq!(names(&result), ["concurrency=4"]);
     let repeats = result["scenarios"][0]["repeats"].as_array().unwrap();
@@ -323,24 +323,24 @@ fn a_load_that_cannot_be_measured_is_neither_inside_nor_outside_the_limits() {
 }
 
 #[test]
-fn what_cannot_be_swept_is_said_before_anything_is_started() {
+fn a_sweep_with_invalid_options_is_refused_before_the_start() {
     let folder = tempfile::tempdir().unwrap();
-    let said = |arguments: &[&str]| {
+    let stderr_of = |arguments: &[&str]| {
         let mut all = vec!["--simulator"];
         all.extend(arguments);
         sweep(folder.path(), &all).expect(2).stderr
     };
-    insta::assert_snapshot!(said(&["--find", "concurrency"]), @r"
+    insta::assert_snapshot!(stderr_of(&["--find", "concurrency"]), @r"
     error: a search needs limits, but no `slo` is set
     hint: use `--goodput ttft:200ms tpot:50ms`, or set an `slo` in perfgate.yaml
     ");
-    insta::assert_snapshot!(said(&["--find", "request-rate", "--concurrency", "1,2", "--goodput", "ttft:1s"]), @r"
+    insta::assert_snapshot!(stderr_of(&["--find", "request-rate", "--concurrency", "1,2", "--goodput", "ttft:1s"]), @r"
     error: `--find` and the load flags use different kinds of load
     hint: a search first measures the given loads; use loads of its kind
     ");
-    insta::assert_snapshot!(said(&["--start", "1.5"]), @"error: `--start` must be a whole number of requests in flight from 1 to 65535");
-    insta::assert_snapshot!(said(&["--goodput", "ttft:1s", "ttft:2s"]), @"error: `--goodput` limits one latency twice");
-    assert!(said(&["--goodput", "ttft:200"]).contains("ttft:200"));
+    insta::assert_snapshot!(stderr_of(&["--start", "1.5"]), @"error: `--start` must be a whole number of requests in flight from 1 to 65535");
+    insta::assert_snapshot!(stderr_of(&["--goodput", "ttft:1s", "ttft:2s"]), @"error: `--goodput` limits one latency twice");
+    assert!(stderr_of(&["--goodput", "ttft:200"]).contains("ttft:200"));
     assert!(!folder.path().join("sweep.json").exists());
 }
 
@@ -377,7 +377,7 @@ fn stored() -> perfgate::sweep::SweepReport {
 }
 
 #[test]
-fn the_table_fits_eighty_columns_and_says_what_was_found() {
+fn the_table_fits_eighty_columns_and_shows_the_result() {
     let text = perfgate::render::sweep::text(&stored(), false);
     assert!(
         text.lines().all(|line| line.chars().count() <= 80),
@@ -392,7 +392,7 @@ fn the_json_is_that_of_the_schema() {
 }
 
 #[test]
-fn foreign_text_in_a_sweep_is_inert() {
+fn foreign_text_in_a_sweep_is_escaped() {
     let mut report = stored();
     let hostile = "<script>alert(1)</script>\u{1b}[31m\u{202E}";
     report.name = Some(hostile.to_owned());

@@ -43,7 +43,7 @@ fn compare(rules: &str, baseline: &Run, candidate: &Run) -> Comparison {
 const CAPACITY: &str = "capacity.concurrency: {regression: 10%}";
 
 #[test]
-fn loads_that_only_one_search_chose_are_said_and_are_no_mismatch() {
+fn loads_that_only_one_search_chose_are_a_warning_and_not_a_mismatch() {
     let baseline = run(&[point(16, true, 0.02), point(32, true, 0.03), sweep(30.0)]);
     let candidate = run(&[point(16, true, 0.02), point(24, true, 0.03), sweep(30.0)]);
     let comparison = compare("tpot.p95: {regression: 5%}", &baseline, &candidate);
@@ -65,7 +65,7 @@ fn loads_that_only_one_search_chose_are_said_and_are_no_mismatch() {
 }
 
 #[test]
-fn loads_of_other_sizes_and_capacities_of_other_questions_are_not_compared() {
+fn loads_with_other_numbers_of_requests_and_other_searches_are_not_compared() {
     let sized = |requests: u32, search: &str| {
         let mut point = point(16, true, 0.02);
         point["load"]["requests"] = json!(requests);
@@ -162,7 +162,7 @@ fn a_capacity_that_one_side_does_not_have_does_not_pass() {
 }
 
 #[test]
-fn budgets_do_not_hold_where_a_search_looked_for_their_end() {
+fn budgets_do_not_apply_to_loads_that_a_search_chose() {
     let rules = "tpot.p95: {regression: 5%, max: 50ms}";
     let searched = run(&[point(16, true, 0.02), point(64, true, 0.09)]);
     assert_eq!(compare(rules, &searched, &searched).verdict, Verdict::Pass);

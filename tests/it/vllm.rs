@@ -147,7 +147,7 @@ fn a_real_vllm_without_room_for_shared_memory_fails_with_what_to_do() {
 }
 
 #[test]
-fn a_real_vllm_is_told_of_an_argument_that_it_does_not_know() {
+fn a_real_vllm_with_an_unknown_argument_fails_with_a_hint() {
     let Some(image) = variable("PERFGATE_TEST_IMAGE") else {
         return;
     };

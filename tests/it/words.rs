@@ -106,7 +106,7 @@ fn character(name: &str) -> String {
 }
 
 #[test]
-fn every_renderer_says_the_same_words_for_every_verdict() {
+fn every_renderer_uses_the_same_words_for_every_verdict() {
     let comparisons = verdicts();
     let all: Vec<Verdict> = comparisons.iter().map(|(_, found)| found.verdict).collect();
     for verdict in [
@@ -264,7 +264,7 @@ fn a_test_report_counts_what_was_judged() {
         let xml = render::junit::report(&comparison).unwrap();
         let elements = elements(&xml);
         let count = |wanted: &str| elements.iter().filter(|(name, _)| name == wanted).count();
-        let said = |element: &str, attribute: &str| -> usize {
+        let sum = |element: &str, attribute: &str| -> usize {
             let of = elements.iter().filter(|(name, _)| name == element);
             let values = of.flat_map(|(_, attributes)| attributes);
             let values = values.filter(|(name, _)| name == attribute);
@@ -275,11 +275,11 @@ fn a_test_report_counts_what_was_judged() {
         let cases = comparison.judgements.len() + comparison.mismatches.len();
         assert_eq!(count("testcase"), cases, "{name}: {xml}");
         for suites in ["testsuites", "testsuite"] {
-            assert_eq!(said(suites, "tests"), cases, "{name}: {xml}");
-            assert_eq!(said(suites, "failures"), count("failure"), "{name}: {xml}");
+            assert_eq!(sum(suites, "tests"), cases, "{name}: {xml}");
+            assert_eq!(sum(suites, "failures"), count("failure"), "{name}: {xml}");
         }
         assert_eq!(
-            said("testsuite", "skipped"),
+            sum("testsuite", "skipped"),
             count("skipped"),
             "{name}: {xml}"
         );
@@ -340,7 +340,7 @@ fn slower() -> tempfile::TempDir {
 }
 
 #[test]
-fn an_explanation_stands_in_place_of_the_request_for_one_and_changes_no_verdict() {
+fn an_explanation_replaces_the_request_for_one_and_does_not_change_the_verdict() {
     let folder = slower();
     let at = folder.path();
     let asked = run(at, &COMPARE).expect(0).stdout;
@@ -455,13 +455,13 @@ fn problems_of_a_file_are_marked_at_their_lines_and_no_more_than_are_shown() {
     ");
     let keys: String = (0..40).map(|key| format!("k{key}: 1\n")).collect();
     write(at, "thresholds.yaml", &keys);
-    let said = commands(at, &COMPARE, 2);
-    assert!(said.lines().count() < 10, "{said}");
-    assert!(said.contains("more problems"), "{said}");
+    let text = commands(at, &COMPARE, 2);
+    assert!(text.lines().count() < 10, "{text}");
+    assert!(text.contains("more problems"), "{text}");
 }
 
 #[test]
-fn more_rules_than_actions_shows_are_counted() {
+fn rules_beyond_the_limit_of_annotations_are_counted() {
     let folder = slower();
     let at = folder.path();
     let of = |factor: f64| {
@@ -476,12 +476,12 @@ fn more_rules_than_actions_shows_are_counted() {
     };
     write(at, "a.json", &of(1.0));
     write(at, "b.json", &of(1.5));
-    let said = commands(at, &COMPARE, 1);
+    let text = commands(at, &COMPARE, 1);
     for level in ["::error ", "::warning "] {
-        let count = said.lines().filter(|line| line.starts_with(level)).count();
-        assert!((1..10).contains(&count), "{said}");
+        let count = text.lines().filter(|line| line.starts_with(level)).count();
+        assert!((1..10).contains(&count), "{text}");
     }
-    assert!(said.contains("the report has 7 more rules"), "{said}");
+    assert!(text.contains("the report has 7 more rules"), "{text}");
 }
 
 #[test]

@@ -107,12 +107,12 @@ mod tests {
         let given = ["--good-result", "r.json"].map(OsString::from);
         let failure = laid_over(&started, &given).unwrap_err();
         assert_eq!(failure.status, ExitStatus::Usage);
-        let said = failure.error.to_string();
+        let message = failure.error.to_string();
         assert!(
-            said.starts_with(
+            message.starts_with(
                 "these options conflict with those of `bisect start`: the argument '--good-"
             ),
-            "{said}"
+            "{message}"
         );
     }
 }

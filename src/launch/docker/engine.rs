@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_for_an_unreachable_engine_are_told_apart() {
+    fn reasons_for_an_unreachable_engine_are_distinguished() {
         let io = |kind: io::ErrorKind| no_engine(&Error::IOError { err: kind.into() });
         assert_eq!(io(io::ErrorKind::PermissionDenied), NoEngine::Forbidden);
         assert_eq!(io(io::ErrorKind::ConnectionRefused), NoEngine::NotRunning);

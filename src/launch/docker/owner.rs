@@ -132,13 +132,13 @@ mod tests {
     #[test]
     fn an_owner_on_another_machine_or_namespace_is_unknown() {
         let here = owner("b", "1", 7, 100);
-        let nobody = |_: u32| None;
+        let no_process = |_: u32| None;
         assert_eq!(
-            owner("c", "1", 7, 100).state_by(&here, nobody),
+            owner("c", "1", 7, 100).state_by(&here, no_process),
             OwnerState::Unknown
         );
         assert_eq!(
-            owner("b", "2", 7, 100).state_by(&here, nobody),
+            owner("b", "2", 7, 100).state_by(&here, no_process),
             OwnerState::Unknown
         );
     }

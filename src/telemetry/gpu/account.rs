@@ -460,12 +460,12 @@ mod tests {
         let later = account([with(&[4_000_001]), with(&[4_000_001, 4_000_002])]);
         assert_eq!(foreign(&later), [4_000_002]);
         // If one id is known to be the server's, the others are foreign.
-        let mut told = Account::new(Some([4_000_001].into()));
-        told.take(
+        let mut known = Account::new(Some([4_000_001].into()));
+        known.take(
             SourceName::Nvml,
             Ok(vec![reading(with(&[4_000_001, 4_000_003]))]),
         );
-        assert_eq!(foreign(&told), [4_000_003]);
+        assert_eq!(foreign(&known), [4_000_003]);
         // If none is, the ids are of another pid namespace.
         let mut elsewhere = Account::new(Some([4_000_009].into()));
         elsewhere.take(SourceName::Nvml, Ok(vec![reading(with(&[4_000_001]))]));

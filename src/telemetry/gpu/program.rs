@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_an_error_and_a_missing_program_are_told_apart() {
+    fn an_answer_an_error_and_a_missing_program_are_distinguished() {
         let shell = Path::new("/bin/sh");
         assert_eq!(ask(shell, &["-c", "echo 1"]), Ok("1\n".to_owned()));
         let failed = ask(shell, &["-c", "echo no >&2; exit 9"]).unwrap_err();

@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_bad_line_is_an_error_with_the_problem() {
-        let said: Vec<String> = [
+        let messages: Vec<String> = [
             r#"{"timestamp": 1, "input_length": 512, "output_length": 5, "hash_ids": [1, 2]}"#,
             r#"{"timestamp": 1, "input_length": 0, "output_length": 5}"#,
             r#"{"timestamp": 1, "input_length": 9, "output_length": 0}"#,
@@ -87,7 +87,7 @@ mod tests {
                 .to_string()
         })
         .collect();
-        insta::assert_snapshot!(said.join("\n"));
+        insta::assert_snapshot!(messages.join("\n"));
     }
 
     #[test]

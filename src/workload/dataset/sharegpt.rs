@@ -97,8 +97,8 @@ mod tests {
         Ok((entries, census))
     }
 
-    fn turns(said: &[(&str, &str)]) -> serde_json::Value {
-        let turns: Vec<serde_json::Value> = said
+    fn turns(pairs: &[(&str, &str)]) -> serde_json::Value {
+        let turns: Vec<serde_json::Value> = pairs
             .iter()
             .map(|(from, value)| serde_json::json!({"from": from, "value": value}))
             .collect();
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn another_structure_is_an_error_with_its_place() {
-        let said: Vec<String> = [
+        let messages: Vec<String> = [
             "[\n{\"conversations\": []},\n{\"prompt\": \"a\"}]",
             "[{\"conversations\": [{\"value\": 5}]}]",
             "[{\"conversations\": []}",
@@ -189,7 +189,7 @@ mod tests {
         .into_iter()
         .map(|text| entries(text).unwrap_err())
         .collect();
-        insta::assert_snapshot!(said.join("\n"));
+        insta::assert_snapshot!(messages.join("\n"));
     }
 
     #[test]

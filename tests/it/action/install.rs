@@ -62,10 +62,10 @@ fn shell(script: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn refused(job: &Job, said: &str) {
+fn refused(job: &Job, message: &str) {
     assert!(job.failed && job.codes["install"] == 2, "{}", job.log);
     assert!(job.log.contains("::error title=perfgate::"), "{}", job.log);
-    assert!(job.log.contains(said), "{}", job.log);
+    assert!(job.log.contains(message), "{}", job.log);
     assert!(
         !job.log.contains("perfgate 1.2.3\n"),
         "it was run: {}",
@@ -206,7 +206,7 @@ fn a_mirror_serves_the_same_bytes_or_none() {
 }
 
 #[test]
-fn what_is_on_the_path_is_taken_where_that_is_asked_for() {
+fn the_perfgate_on_the_path_is_used_if_the_input_requests_it() {
     let runner = Runner::new();
     let job = runner.run(&[("command", "install"), ("install", "path")]);
     assert!(

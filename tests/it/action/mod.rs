@@ -114,7 +114,7 @@ fn a_slower_server_fails_the_step_and_the_report_is_uploaded_all_the_same() {
 }
 
 #[test]
-fn a_run_that_comes_to_no_verdict_says_so_in_its_outputs() {
+fn a_run_without_a_verdict_sets_the_output_verdict_to_error() {
     let runner = Runner::new();
     let job = runner.run(&[FROM_PATH]);
     assert_eq!(job.codes["run"], 2, "{}", job.log);
@@ -148,7 +148,7 @@ fn a_cancelled_job_ends_the_server_and_keeps_the_report() {
 }
 
 #[test]
-fn whatever_an_input_says_it_stays_one_word() {
+fn the_shell_never_splits_or_runs_an_input() {
     let runner = recording();
     let hostile = "$(touch x) `touch x` \"'; touch x #\n--output=/ \u{1b}[31m";
     let job = runner.run(&[
@@ -266,8 +266,8 @@ fn a_comparison_that_is_there_is_published_without_measuring() {
 }
 
 #[test]
-fn what_is_no_value_of_an_input_is_refused() {
-    for (input, value, said) in [
+fn an_invalid_value_of_an_input_is_refused() {
+    for (input, value, message) in [
         (
             "command",
             "rejudge",
@@ -283,7 +283,7 @@ fn what_is_no_value_of_an_input_is_refused() {
         let runner = recording();
         let job = runner.run(&[FROM_PATH, (input, value)]);
         assert_eq!(job.codes["run"], 2, "{}", job.log);
-        assert!(job.log.contains(said), "{}", job.log);
+        assert!(job.log.contains(message), "{}", job.log);
         assert_eq!(job.outputs["verdict"], "error");
         assert!(!runner.workspace().join("words").is_file() || words(&runner) == ["--version"]);
     }

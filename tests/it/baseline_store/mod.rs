@@ -49,7 +49,7 @@ fn days(ledger: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_commands_do_on_a_bucket_what_they_do_on_a_folder() {
+fn the_baseline_commands_work_on_a_bucket_as_on_a_folder() {
     let Some(server) = server::start() else {
         return;
     };
@@ -68,8 +68,8 @@ fn the_commands_do_on_a_bucket_what_they_do_on_a_folder() {
         "update",
         &["result.json", "--branch", "main", "--release", "v1.0.0"],
     );
-    let said = server.run(folder, &first).expect(0);
-    insta::assert_snapshot!(said.stdout, @"
+    let ran = server.run(folder, &first).expect(0);
+    insta::assert_snapshot!(ran.stdout, @"
         `result.json` is now the baseline of llama on nvidia-l4, session 1 of its ledger
           it is the release v1.0.0; later runs are also compared with it
         ");
@@ -114,7 +114,7 @@ fn the_commands_do_on_a_bucket_what_they_do_on_a_folder() {
 }
 
 #[test]
-fn what_stands_in_the_bucket_judges_what_comes_after() {
+fn a_later_run_is_judged_by_the_baseline_and_the_release_in_the_bucket() {
     let Some(server) = server::start() else {
         return;
     };
@@ -308,7 +308,7 @@ fn a_write_whose_answer_is_lost_is_not_written_twice() {
 }
 
 #[test]
-fn a_ledger_that_was_cut_off_in_the_bucket_is_found_and_nothing_is_built_on_it() {
+fn a_truncated_file_in_the_bucket_is_found_and_refused_until_it_is_repaired() {
     let Some(server) = server::start() else {
         return;
     };
@@ -352,9 +352,9 @@ fn a_ledger_that_was_cut_off_in_the_bucket_is_found_and_nothing_is_built_on_it()
 }
 
 #[test]
-fn what_is_no_location_is_a_usage_error_that_repeats_no_password() {
+fn an_invalid_location_is_a_usage_error() {
     let folder = tempfile::tempdir().unwrap();
-    for (location, said) in [
+    for (location, message) in [
         (
             "https://user:hunter2@host/x",
             "the scheme `https://` is not supported",
@@ -367,7 +367,7 @@ fn what_is_no_location_is_a_usage_error_that_repeats_no_password() {
             &["baseline", "list", "--baselines", location],
         )
         .expect(2);
-        assert!(ran.stderr.contains(said), "{}", ran.stderr);
+        assert!(ran.stderr.contains(message), "{}", ran.stderr);
     }
 }
 

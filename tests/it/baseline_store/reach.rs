@@ -150,7 +150,7 @@ fn walk(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn wrong_credentials_none_at_all_and_a_bucket_that_is_not_there_are_said_and_nothing_is_told() {
+fn wrong_or_missing_credentials_and_a_missing_bucket_are_reported_without_secrets() {
     let Some(server) = server::start() else {
         return;
     };
@@ -181,13 +181,13 @@ fn wrong_credentials_none_at_all_and_a_bucket_that_is_not_there_are_said_and_not
         wrong_secret,
         &on_bucket("update", &["result-1.json", "--branch", "main"]),
     );
-    let nobody: &dyn Fn(&mut Command) = &|command| {
+    let no_credentials: &dyn Fn(&mut Command) = &|command| {
         command
             .env_remove("AWS_ACCESS_KEY_ID")
             .env_remove("AWS_SECRET_ACCESS_KEY")
             .env("AWS_METADATA_ENDPOINT", "http://127.0.0.1:9");
     };
-    let none = with(nobody, &on_bucket("list", &[]));
+    let none = with(no_credentials, &on_bucket("list", &[]));
     assert!(
         none.contains("no credentials for `s3://perf/team`")
             && none.contains("hint: set AWS_ACCESS_KEY_ID"),

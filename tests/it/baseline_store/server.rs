@@ -148,9 +148,9 @@ fn shell(program: &OsStr, flags: &[&str], line: &str) -> String {
         std::thread::sleep(Duration::from_millis(20));
     }
     drop(shell.0.kill());
-    let mut said = String::new();
-    let read = shell.0.stdout.take().unwrap().read_to_string(&mut said);
-    read.map_or_else(|error| error.to_string(), |_| said)
+    let mut output = String::new();
+    let read = shell.0.stdout.take().unwrap().read_to_string(&mut output);
+    read.map_or_else(|error| error.to_string(), |_| output)
 }
 
 fn log(folder: &Path) -> String {

@@ -64,25 +64,28 @@ fn every_commit_gets_the_code_that_git_understands() {
         // What was half-way checked out is not measured when it is asked about again.
         (5, [": build fails", "but it did not contain"]),
     ] {
-        let said = history.ask(commit, &[]).expect(125).stderr;
+        let stderr = history.ask(commit, &[]).expect(125).stderr;
         for word in words {
-            assert!(said.contains(word), "{said}");
+            assert!(stderr.contains(word), "{stderr}");
         }
     }
     // A remote that does not answer says nothing of the commit.
     let gone = engine.path().join(".gone");
     std::fs::rename(engine.path().join(".git"), &gone).unwrap();
     for _ in 0..2 {
-        let said = history.ask(5, &[]).expect(128).stderr;
-        assert!(said.contains("cannot fetch the submodules"), "{said}");
+        let stderr = history.ask(5, &[]).expect(128).stderr;
+        assert!(stderr.contains("cannot fetch the submodules"), "{stderr}");
     }
     // Laid over the options of `start`, whose build holds: the ends are known from before. What does not start is what
     // is searched for.
-    let said = history
+    let stderr = history
         .ask(3, &["--startup-failure", "bad"])
         .expect(1)
         .stderr;
-    assert!(said.contains("reusing the earlier measurement"), "{said}");
+    assert!(
+        stderr.contains("reusing the earlier measurement"),
+        "{stderr}"
+    );
     // A commit that was asked about is answered at once.
     let again = history.ask(1, &[]).expect(0);
     assert!(
@@ -101,7 +104,7 @@ fn every_commit_gets_the_code_that_git_understands() {
 }
 
 #[test]
-fn the_help_says_what_git_is_told() {
+fn the_help_of_bisect_explains_its_exit_codes() {
     let folder = tempfile::tempdir().unwrap();
     let help = |arguments: &[&str]| {
         crate::support::run(folder.path(), arguments)
@@ -122,13 +125,13 @@ fn the_help_says_what_git_is_told() {
 }
 
 #[test]
-fn what_concerns_every_commit_stops_the_search() {
+fn a_problem_of_every_commit_stops_the_search() {
     let history = wide(&[1.0, 1.5]);
     let elsewhere = tempfile::tempdir().unwrap();
     let at = |name: &str| elsewhere.path().join(name).to_str().unwrap().to_owned();
     let stops = |arguments: &[&str], word: &str| {
-        let said = history.bisect(arguments).expect(128).stderr;
-        assert!(said.contains(word), "{arguments:?}: {said}");
+        let stderr = history.bisect(arguments).expect(128).stderr;
+        assert!(stderr.contains(word), "{arguments:?}: {stderr}");
     };
     stops(&[], "no `git bisect` is running");
     stops(&["--no-such-flag"], "unexpected argument");
@@ -159,8 +162,8 @@ fn what_concerns_every_commit_stops_the_search() {
     stops(&["--url", "http://127.0.0.1:9"], "an external server");
     let mut no_engine = history.bisect_command(&["--build", "echo {image}"]);
     no_engine.env("DOCKER_HOST", "unix:///no/such/socket");
-    let said = Ran::of(&no_engine.output().unwrap()).expect(128).stderr;
-    assert!(said.contains("no container engine answers"), "{said}");
+    let stderr = Ran::of(&no_engine.output().unwrap()).expect(128).stderr;
+    assert!(stderr.contains("no container engine answers"), "{stderr}");
     // What the build made is nothing that perfgate may remove.
     let cleaned = history.bisect(&["clean"]).expect(0);
     let command = format!(
@@ -177,7 +180,7 @@ fn what_concerns_every_commit_stops_the_search() {
 }
 
 #[test]
-fn rules_of_the_bad_end_that_are_wrong_are_said_to_be_its_own() {
+fn invalid_rules_are_reported_as_a_copy_from_the_bad_end() {
     let mut history = wide(&[1.0, 1.5]);
     write(
         history.path(),
@@ -185,20 +188,20 @@ fn rules_of_the_bad_end_that_are_wrong_are_said_to_be_its_own() {
         "version: 1\nrules: {tpot.p59: {regression: 5%, action: block}}\n",
     );
     history.commit("rules of no metric");
-    let said = history.start(&[]).expect(2).stderr;
+    let stderr = history.start(&[]).expect(2).stderr;
     for words in [
         "thresholds.yaml:2:",
         "this is a copy of `thresholds.yaml` of the bad end",
     ] {
-        assert!(said.contains(words), "{said}");
+        assert!(stderr.contains(words), "{stderr}");
     }
 }
 
 #[test]
-fn ends_that_are_not_what_they_are_said_to_be_stop_before_the_search() {
+fn a_bad_end_without_a_regression_and_a_noisy_good_end_stop_before_the_search() {
     let history = wide(&[1.0, 1.0, 1.0]);
-    let said = history.start(&[]).expect(4).stderr;
-    assert!(said.contains("the bad end has no regression"), "{said}");
+    let stderr = history.start(&[]).expect(4).stderr;
+    assert!(stderr.contains("the bad end has no regression"), "{stderr}");
     assert!(history.git(&["for-each-ref", "refs/bisect"]).is_empty());
     // The same within a search that somebody began.
     history.git(&["bisect", "start", "main", &history.commits[0]]);
@@ -220,20 +223,20 @@ fn ends_that_are_not_what_they_are_said_to_be_stop_before_the_search() {
         noisy.set_server(&super::history::simulator(decode, "60%"));
         noisy.commit(&format!("decode {decode}"));
     }
-    let said = noisy.start(&[]).expect(4).stderr;
-    assert!(said.contains("the good end"), "{said}");
+    let stderr = noisy.start(&[]).expect(4).stderr;
+    assert!(stderr.contains("the good end"), "{stderr}");
     assert!(
-        said.contains("noise is too large") || said.contains("must pass against itself"),
-        "{said}"
+        stderr.contains("noise is too large") || stderr.contains("must pass against itself"),
+        "{stderr}"
     );
 }
 
 #[test]
-fn start_says_what_is_wrong_with_its_ends() {
+fn start_refuses_invalid_ends_with_the_reason() {
     let history = wide(&[1.0, 1.5]);
     let wrong = |arguments: &[&str], word: &str| {
-        let said = history.bisect(arguments).expect(2).stderr;
-        assert!(said.contains(word), "{said}");
+        let stderr = history.bisect(arguments).expect(2).stderr;
+        assert!(stderr.contains(word), "{stderr}");
     };
     wrong(
         &["start", "main", "HEAD~1"],
@@ -247,8 +250,8 @@ fn start_says_what_is_wrong_with_its_ends() {
     wrong(&["start", "HEAD~1"], "<BAD>");
     let mut no_text = history.bisect_command(&["start", "HEAD~1", "HEAD", "--thresholds"]);
     no_text.arg(OsStr::from_bytes(b"rules\xff.yaml"));
-    let said = Ran::of(&no_text.output().unwrap()).expect(2).stderr;
-    assert!(said.contains("is not valid UTF-8"), "{said}");
+    let stderr = Ran::of(&no_text.output().unwrap()).expect(2).stderr;
+    assert!(stderr.contains("is not valid UTF-8"), "{stderr}");
     history.git(&["bisect", "start", "--no-checkout", "main", "HEAD~1"]);
     wrong(
         &["start", "HEAD~1", "HEAD"],
@@ -256,9 +259,9 @@ fn start_says_what_is_wrong_with_its_ends() {
     );
     let below = history.path().join("below");
     std::fs::create_dir(&below).unwrap();
-    let said = crate::support::run(&below, &["bisect"]).expect(128).stderr;
+    let stderr = crate::support::run(&below, &["bisect"]).expect(128).stderr;
     assert!(
-        said.contains("this is not the top of the work tree"),
-        "{said}"
+        stderr.contains("this is not the top of the work tree"),
+        "{stderr}"
     );
 }

@@ -23,9 +23,9 @@ fn interrupted(history: &History, arguments: &[&str], word: &str) {
     };
     wait_until(word, Duration::from_mins(1), || others() > 0);
     for (arguments, code) in [(&[][..], 128), (&["clean"], 6), (&["start", "v1", "v2"], 6)] {
-        let said = history.bisect(arguments).expect(code).stderr;
+        let stderr = history.bisect(arguments).expect(code).stderr;
         let by = format!("another perfgate bisect is running in this work tree (process {own})");
-        assert!(said.contains(&by), "{said}");
+        assert!(stderr.contains(&by), "{stderr}");
     }
     kill_process(Pid::from_raw(own.cast_signed()).unwrap(), Signal::INT).unwrap();
     wait_until("the end", Duration::from_secs(10), || {

@@ -57,7 +57,7 @@ fn draw(slower: f64, draws: u32, random: &mut Pcg32) -> Steps {
 
 /// `PERFGATE_TEST_BISECT_DRAWS=100000 cargo nextest run --no-capture -E 'test(levels)'` draws so many of each kind.
 #[test]
-fn a_step_is_wrong_as_rarely_as_it_promises() {
+fn the_share_of_wrong_steps_stays_within_the_level_of_the_search() {
     let draws: u32 = variable(DRAWS).map_or(1000, |draws| draws.parse().unwrap());
     let mut random = Pcg32::seed_from_u64(7);
     let most = |share: f64| share * f64::from(draws) + 4.0 * (share * f64::from(draws)).sqrt();

@@ -121,7 +121,7 @@ fn hunt(seed: u64) -> (bool, String) {
         );
     }
     let summary = json(&summary);
-    let found = summary["commit"]["id"].as_str().unwrap_or("nobody");
+    let found = summary["commit"]["id"].as_str().unwrap_or("no commit");
     let is_right = found == guilty
         && summary["outcome"] == "found"
         && ran
@@ -147,10 +147,10 @@ fn the_guilty_commit_is_found_in_every_seeded_history() {
     let seeds = variable(SEEDS).map_or(2, |seeds| seeds.parse().unwrap());
     let mut wrong = Vec::new();
     for seed in 1..=seeds {
-        let (is_right, said) = hunt(seed);
-        eprintln!("{said}");
+        let (is_right, line) = hunt(seed);
+        eprintln!("{line}");
         if !is_right {
-            wrong.push(said);
+            wrong.push(line);
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

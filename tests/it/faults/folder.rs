@@ -45,15 +45,15 @@ const REMOVED: Row = Row {
 pub(super) const ROWS: [Row; 4] = [NO_FOLDER, READ_ONLY, FULL, REMOVED];
 
 impl Row {
-    fn check(&self, scene: &Scene, code: Option<i32>, said: &str, result: &str) {
-        assert_eq!(code, Some(self.code), "{said}");
-        assert!(says(said, self.says), "{said}");
+    fn check(&self, scene: &Scene, code: Option<i32>, stderr: &str, result: &str) {
+        assert_eq!(code, Some(self.code), "{stderr}");
+        assert!(says(stderr, self.says), "{stderr}");
         let kept = if self.code == 0 {
             scene.counting(result)
         } else {
             scene.kept(result)
         };
-        assert_eq!(kept, self.kept, "{said}");
+        assert_eq!(kept, self.kept, "{stderr}");
         // What cannot be kept is not measured.
         assert_eq!(scene.events().is_empty(), self.kept == 0);
     }
@@ -97,57 +97,57 @@ fn with_mount(scene: &Scene, options: &str, arguments: &str) -> Option<(i32, Str
         "{mount} && {program} {arguments}; code=$?; cp out/result.json . 2>/dev/null; exit $code"
     );
     let output = unshare(&line).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(scene.left().is_empty(), "{said}");
-    Some((output.status.code().unwrap(), said))
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(scene.left().is_empty(), "{stderr}");
+    Some((output.status.code().unwrap(), stderr))
 }
 
 #[test]
 fn a_disk_that_becomes_full_is_a_failure_of_the_surroundings_and_leaves_what_was_written() {
     let scene = Scene::new(fault("fills-the-disk", 2), SHORT);
-    let Some((code, said)) = with_mount(&scene, "size=256k", "bench --output out/result.json")
+    let Some((code, stderr)) = with_mount(&scene, "size=256k", "bench --output out/result.json")
     else {
         return;
     };
-    FULL.check(&scene, Some(code), &said, "result.json");
+    FULL.check(&scene, Some(code), &stderr, "result.json");
 }
 
 #[test]
-fn a_full_disk_is_the_gates_reason_too() {
+fn a_full_disk_also_ends_a_gate_with_its_reason() {
     let scene = Scene::new(fault("fills-the-disk", 2), SHORT);
-    let Some((code, said)) = with_mount(&scene, "size=256k", "gate --output out") else {
+    let Some((code, stderr)) = with_mount(&scene, "size=256k", "gate --output out") else {
         return;
     };
-    assert_eq!(code, 6, "{said}");
+    assert_eq!(code, 6, "{stderr}");
     assert!(
         says(
-            &said,
+            &stderr,
             "error: cannot write `out/evidence/…No space left on device…hint: free disk space"
         ),
-        "{said}"
+        "{stderr}"
     );
 }
 
 #[test]
 fn a_read_only_folder_is_found_before_a_server_is_started() {
     let scene = Scene::new(fault("none", 1), SHORT);
-    let Some((code, said)) = with_mount(&scene, "ro", "bench --output out/result.json") else {
+    let Some((code, stderr)) = with_mount(&scene, "ro", "bench --output out/result.json") else {
         return;
     };
-    READ_ONLY.check(&scene, Some(code), &said, "result.json");
+    READ_ONLY.check(&scene, Some(code), &stderr, "result.json");
 }
 
 #[test]
-fn a_folder_that_cannot_be_one_is_found_before_a_server_is_started() {
+fn an_output_folder_that_is_a_file_is_found_before_a_server_is_started() {
     let scene = Scene::new(fault("none", 1), SHORT);
     write(scene.path(), "out", "a file");
     let code = scene.bench().end();
-    NO_FOLDER.check(&scene, code, &scene.said(), "out/result.json");
+    NO_FOLDER.check(&scene, code, &scene.stderr(), "out/result.json");
 }
 
 #[test]
-fn a_folder_that_disappears_is_made_anew() {
+fn a_deleted_output_folder_is_created_again() {
     let scene = Scene::new(fault("removes-the-folder", 2), SHORT);
     let code = scene.bench().end();
-    REMOVED.check(&scene, code, &scene.said(), "out/result.json");
+    REMOVED.check(&scene, code, &scene.stderr(), "out/result.json");
 }

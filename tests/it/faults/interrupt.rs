@@ -71,7 +71,7 @@ impl Moment {
         match self.event {
             Some(event) => scene.wait_for_event(event),
             None => wait_until("the start", Duration::from_secs(30), || {
-                scene.said().contains("starting the server")
+                scene.stderr().contains("starting the server")
             }),
         }
     }
@@ -85,7 +85,7 @@ impl Moment {
         if self.fault.name == "ignores-sigterm" {
             wait_until("a word", Duration::from_secs(5), || {
                 scene
-                    .said()
+                    .stderr()
                     .contains("stopping the server; Ctrl-C again to kill it at once")
             });
             std::thread::sleep(Duration::from_millis(400));
@@ -97,14 +97,14 @@ impl Moment {
             bench.child.try_wait().unwrap().is_some()
         });
         let code = bench.end();
-        let said = scene.said();
-        assert_eq!(code, Some(130), "{}: {said}", self.when);
-        assert!(said.contains("error: interrupted"), "{said}");
-        assert_eq!(scene.kept("out/result.json"), self.kept, "{said}");
+        let stderr = scene.stderr();
+        assert_eq!(code, Some(130), "{}: {stderr}", self.when);
+        assert!(stderr.contains("error: interrupted"), "{stderr}");
+        assert_eq!(scene.kept("out/result.json"), self.kept, "{stderr}");
         assert_eq!(
-            said.contains("hint: earlier repeats are kept in `out/result.json`"),
+            stderr.contains("hint: earlier repeats are kept in `out/result.json`"),
             self.kept > 0,
-            "{said}"
+            "{stderr}"
         );
     }
 }
@@ -131,11 +131,11 @@ fn sighup_ends_every_phase_with_130_and_leaves_nothing() {
 }
 
 #[test]
-fn one_interrupt_waits_for_the_servers_grace_and_not_for_ever() {
+fn one_interrupt_waits_for_the_servers_grace_period_and_no_longer() {
     let scene = Scene::new(fault("ignores-sigterm", 1, 1), LONG);
     let mut bench = scene.bench();
     scene.wait_for_event("start 1 asked to stop");
     bench.signal(Signal::INT);
-    assert_eq!(bench.end(), Some(130), "{}", scene.said());
+    assert_eq!(bench.end(), Some(130), "{}", scene.stderr());
     assert_eq!(scene.kept("out/result.json"), 1);
 }

@@ -38,13 +38,13 @@ fn a_killed_perfgate_leaves_no_server_in_any_phase() {
 fn a_killed_perfgate_leaves_no_simulator() {
     let folder = tempfile::tempdir().unwrap();
     let model = format!("killed-{}", std::process::id());
-    let said = folder.path().join("said");
+    let log = folder.path().join("stderr");
     let bench = command(
         folder.path(),
         &["bench", "--simulator", "startup=60s", "--model", &model],
     )
     .stdout(Stdio::null())
-    .stderr(std::fs::File::create(&said).unwrap())
+    .stderr(std::fs::File::create(&log).unwrap())
     .spawn();
     let mut bench = Running(bench.unwrap());
     wait_until("the simulator", Duration::from_secs(20), || {
@@ -57,7 +57,7 @@ fn a_killed_perfgate_leaves_no_simulator() {
 }
 
 #[test]
-fn a_killed_perfgate_leaves_a_server_that_somebody_else_runs() {
+fn a_killed_perfgate_leaves_an_attached_server_running() {
     let fault = Fault {
         name: "hangs",
         start: 1,
@@ -74,8 +74,8 @@ fn a_killed_perfgate_leaves_a_server_that_somebody_else_runs() {
     assert!(server.0.try_wait().unwrap().is_none());
 }
 
-/// A guard that is told something, and a process of its own group that may be its server.
-fn guard_and_process(told: impl FnOnce(&Running) -> String) -> Running {
+/// A guard with a registration, and a process of its own group that may be its server.
+fn guard_and_process(registration: impl FnOnce(&Running) -> String) -> Running {
     let folder = tempfile::tempdir().unwrap();
     let guard = command(folder.path(), &["guard", "--of", "1"])
         .stdin(Stdio::piped())
@@ -88,7 +88,7 @@ fn guard_and_process(told: impl FnOnce(&Running) -> String) -> Running {
         .spawn();
     let process = Running(process.unwrap());
     let mut pipe = guard.0.stdin.take().unwrap();
-    pipe.write_all(told(&process).as_bytes()).unwrap();
+    pipe.write_all(registration(&process).as_bytes()).unwrap();
     drop(pipe);
     assert!(guard.0.wait().unwrap().success());
     process
@@ -101,7 +101,7 @@ fn started(process: &Running) -> u64 {
 }
 
 #[test]
-fn a_guard_ends_the_process_that_it_was_told_of() {
+fn a_guard_ends_the_registered_process() {
     let mut process =
         guard_and_process(|process| format!("{} {}\n", process.0.id(), started(process)));
     let signal = process.0.wait().unwrap().signal();
@@ -109,14 +109,14 @@ fn a_guard_ends_the_process_that_it_was_told_of() {
 }
 
 #[test]
-fn a_guard_finds_the_server_of_which_it_was_not_told_any_more() {
+fn a_guard_finds_a_server_that_was_not_registered() {
     let mut process = guard_and_process(|_| String::new());
     let signal = process.0.wait().unwrap().signal();
     assert_eq!(signal, Some(Signal::TERM.as_raw()));
 }
 
 #[test]
-fn a_guard_leaves_a_process_alone_that_only_has_the_number() {
+fn a_guard_leaves_another_process_with_the_same_id_alone() {
     let mut process =
         guard_and_process(|process| format!("{} {}\n", process.0.id(), started(process) - 1));
     assert!(process.0.try_wait().unwrap().is_none());
@@ -144,7 +144,7 @@ fn open_files(mark: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_guard_sleeps_holds_nothing_of_others_and_knows_no_secret() {
+fn the_guard_sleeps_with_one_pipe_and_an_empty_environment() {
     let fault = Fault {
         name: "hangs",
         start: 1,

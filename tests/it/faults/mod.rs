@@ -87,10 +87,10 @@ impl Scene {
 
     /// Starts perfgate; what it says goes to a file.
     fn begin(&self, arguments: &[&str]) -> Perfgate<'_> {
-        let said = std::fs::File::create(self.path().join("said")).unwrap();
+        let stderr = std::fs::File::create(self.path().join("stderr")).unwrap();
         let child = command(self.path(), arguments)
             .stdout(Stdio::null())
-            .stderr(said)
+            .stderr(stderr)
             .spawn()
             .unwrap();
         Perfgate { scene: self, child }
@@ -125,8 +125,8 @@ impl Scene {
         (server, format!("http://127.0.0.1:{port}"))
     }
 
-    fn said(&self) -> String {
-        std::fs::read_to_string(self.path().join("said")).unwrap_or_default()
+    fn stderr(&self) -> String {
+        std::fs::read_to_string(self.path().join("stderr")).unwrap_or_default()
     }
 
     fn events(&self) -> String {
@@ -203,7 +203,7 @@ impl Perfgate<'_> {
         });
         let code = self.child.wait().unwrap().code();
         let left = [self.scene.left(), self.guards()].concat();
-        assert!(left.is_empty(), "{left:?}\n{}", self.scene.said());
+        assert!(left.is_empty(), "{left:?}\n{}", self.scene.stderr());
         code
     }
 }

@@ -13,8 +13,8 @@ fn kept(repeats: usize) -> &'static str {
     }
 }
 
-/// What is said, as a cell shows it.
-fn said(pattern: &str) -> String {
+/// The message, as a cell shows it.
+fn message(pattern: &str) -> String {
     let shown = pattern
         .replace("error: ", "")
         .replace("server| ", "")
@@ -32,7 +32,7 @@ fn servers() -> String {
             row.what,
             row.when,
             row.code,
-            said(row.says),
+            message(row.says),
             kept(row.kept)
         ));
     }
@@ -49,7 +49,7 @@ fn folders() -> String {
             "| {} | {} | {} | {} |\n",
             row.what,
             row.code,
-            said(row.says),
+            message(row.says),
             kept(row.kept)
         ));
     }
@@ -66,7 +66,7 @@ fn interruptions() -> String {
 }
 
 #[test]
-fn the_page_has_the_rows_that_the_tests_see() {
+fn the_page_contains_the_tables_of_the_tests() {
     for table in [servers(), folders(), interruptions()] {
         assert!(
             PAGE.contains(&table),

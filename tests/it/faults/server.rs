@@ -15,17 +15,17 @@ impl Row {
     fn check(&self, fault: Fault) {
         let scene = Scene::new(fault, SHORT);
         let code = scene.bench().end();
-        let said = scene.said();
-        assert_eq!(code, Some(self.code), "{said}");
-        assert!(says(&said, self.says), "{} in\n{said}", self.says);
+        let stderr = scene.stderr();
+        assert_eq!(code, Some(self.code), "{stderr}");
+        assert!(says(&stderr, self.says), "{} in\n{stderr}", self.says);
         // Whoever reads an error is told what to do next.
-        assert_eq!(said.contains("\nhint: "), self.code != 0, "{said}");
+        assert_eq!(stderr.contains("\nhint: "), self.code != 0, "{stderr}");
         let kept = if self.code == 0 {
             scene.counting("out/result.json")
         } else {
             scene.kept("out/result.json")
         };
-        assert_eq!(kept, self.kept, "{said}");
+        assert_eq!(kept, self.kept, "{stderr}");
     }
 }
 
@@ -153,14 +153,14 @@ fn the_gate_keeps_the_log_of_every_server_and_the_repeats_before() {
     };
     let scene = Scene::new(fault, SHORT);
     let code = scene.begin(&["gate", "--output", "out"]).end();
-    let said = scene.said();
-    assert_eq!(code, Some(5), "{said}");
+    let stderr = scene.stderr();
+    assert_eq!(code, Some(5), "{stderr}");
     assert!(
         says(
-            &said,
+            &stderr,
             "server| CUDA error…hint: complete server log: `out/server-2.log`…hint: earlier repeats are kept in `out/evidence/…candidate.json`"
         ),
-        "{said}"
+        "{stderr}"
     );
     assert_eq!(scene.kept("out/result.json"), 1);
     let log = |name: &str| std::fs::read_to_string(scene.path().join("out").join(name)).unwrap();
@@ -180,20 +180,20 @@ fn an_attached_server_that_dies_fails_the_requests_and_leaves_what_was_measured(
     let code = scene
         .begin(&["bench", "--url", &url, "--output", "out/result.json"])
         .end();
-    let said = scene.said();
-    assert_eq!(code, Some(5), "{said}");
+    let stderr = scene.stderr();
+    assert_eq!(code, Some(5), "{stderr}");
     assert!(
         says(
-            &said,
+            &stderr,
             " of 12 requests of concurrency=4 failed…hint: the measurements are in `out/result.json`"
         ),
-        "{said}"
+        "{stderr}"
     );
     assert_eq!(scene.kept("out/result.json"), 1);
 }
 
 #[test]
-fn an_address_where_nothing_is_ready_is_named_with_the_way_to_ask_it() {
+fn an_address_without_a_ready_server_is_named_with_a_hint_to_check_it() {
     let scene = Scene::new(
         Fault {
             name: "never-ready",
@@ -204,14 +204,14 @@ fn an_address_where_nothing_is_ready_is_named_with_the_way_to_ask_it() {
     );
     let (server, url) = scene.attached();
     let code = scene.begin(&["bench", "--url", &url]).child.wait().unwrap();
-    let said = scene.said();
-    assert_eq!(code.code(), Some(5), "{said}");
+    let stderr = scene.stderr();
+    assert_eq!(code.code(), Some(5), "{stderr}");
     assert!(
         says(
-            &said,
+            &stderr,
             "error: no server is ready at http://127.0.0.1:…: /health: HTTP 503…hint: check the address…/health"
         ),
-        "{said}"
+        "{stderr}"
     );
     drop(server);
 }

@@ -92,7 +92,7 @@ fn a_label_that_was_taken_off_blocks_again() {
 }
 
 #[test]
-fn how_to_accept_stands_once_in_the_comment_of_a_block_with_the_label_that_does_it() {
+fn the_comment_of_a_block_explains_once_how_to_accept_it_and_names_the_label() {
     let scene = Scene::new(1.10);
     scene
         .comment(&["--accept-label", "our-label", "--markdown", "comment.md"])
@@ -134,7 +134,7 @@ fn no_label_is_named_where_there_is_no_pull_request_to_set_it_on() {
 }
 
 #[test]
-fn a_reason_may_stand_in_a_comment_of_who_set_the_label_and_of_nobody_else() {
+fn a_reason_in_a_comment_counts_only_from_the_person_who_set_the_label() {
     let scene = accepted();
     let line = format!("I looked at it.\nperf-accept: {REASON}");
     scene.github.world().pull["body"] = json!("nothing");
@@ -155,7 +155,7 @@ fn a_reason_may_stand_in_a_comment_of_who_set_the_label_and_of_nobody_else() {
 }
 
 #[test]
-fn what_is_no_reason_does_not_count() {
+fn a_short_or_empty_reason_does_not_count() {
     let scene = accepted();
     scene.github.world().pull["body"] = json!("perf-accept: ok");
     refused(&scene, "the reason must have 20 to 4000");
@@ -165,7 +165,7 @@ fn what_is_no_reason_does_not_count() {
 }
 
 #[test]
-fn who_may_not_write_may_not_accept() {
+fn a_person_without_write_permission_cannot_accept() {
     let scene = accepted();
     for permission in [
         json!({"permission": "read", "role_name": "triage"}),
@@ -240,7 +240,7 @@ fn the_event_of_the_label_itself_needs_no_list_of_pushes() {
 }
 
 #[test]
-fn what_cannot_be_asked_is_not_accepted() {
+fn a_regression_is_not_accepted_if_github_does_not_answer() {
     let scene = accepted();
     scene.github.fail(
         "GET collaborators",
@@ -263,7 +263,7 @@ fn what_cannot_be_asked_is_not_accepted() {
 }
 
 #[test]
-fn a_label_is_no_help_where_nothing_was_decided() {
+fn a_label_does_not_accept_an_incomparable_result() {
     let scene = accepted();
     let mut comparison = super::comparison(scene.path(), 1.10, Some(super::HEAD));
     comparison["verdict"] = json!("incomparable");

@@ -54,9 +54,9 @@ fn pull(number: u64, sha: &str, from: &str, to: &str) -> Value {
 
 /// The artifact is not posted, and that is said.
 fn unposted(scene: &Scene) -> String {
-    let said = post(scene, &comparison(scene)).expect(6).stderr;
+    let stderr = post(scene, &comparison(scene)).expect(6).stderr;
     assert!(scene.github.own().is_empty());
-    let line = said.lines().next().unwrap();
+    let line = stderr.lines().next().unwrap();
     line.strip_prefix("error: the artifact's result was not published: ")
         .unwrap()
         .to_owned()
@@ -100,7 +100,7 @@ fn a_forks_result_is_posted_as_not_verified_and_sets_no_status() {
 }
 
 #[test]
-fn a_fork_never_writes_over_what_this_repository_said() {
+fn a_fork_never_overwrites_a_comment_of_this_repository() {
     let scene = Scene::new(1.10);
     scene.comment(&[]).expect(1);
     let ours = scene.own();
@@ -140,7 +140,7 @@ fn the_pull_request_is_the_one_that_github_lists_for_the_branch_of_the_fork() {
 }
 
 #[test]
-fn a_branch_that_was_pushed_to_in_between_gets_no_comment_on_what_it_was() {
+fn a_branch_with_newer_commits_gets_no_comment_on_the_older_run() {
     let scene = fork();
     scene.github.world().pulls = vec![pull(7, &"9".repeat(40), "mallory/llm", "acme/llm")];
     assert_eq!(
@@ -148,16 +148,16 @@ fn a_branch_that_was_pushed_to_in_between_gets_no_comment_on_what_it_was() {
         "pull request #7 has newer commits than the run: its head is 9999999999, the commit of the run is 77b02d4f0a"
     );
     // A comparison of our own making gets its status all the same.
-    let said = scene.comment(&["--comment", "always"]).expect(6).stderr;
+    let stderr = scene.comment(&["--comment", "always"]).expect(6).stderr;
     assert!(
-        said.contains("the pull request has no comment: pull request #7 has newer commits"),
-        "{said}"
+        stderr.contains("the pull request has no comment: pull request #7 has newer commits"),
+        "{stderr}"
     );
     assert_eq!(scene.github.required().len(), 1);
 }
 
 #[test]
-fn a_branch_that_is_proposed_for_several_bases_gets_a_comment_where_somebody_says_for_which() {
+fn a_branch_with_several_pull_requests_gets_a_comment_only_if_one_is_selected() {
     let scene = fork();
     let pulls = [9, 7].map(|number| pull(number, HEAD, "mallory/llm", "acme/llm"));
     scene.github.world().pulls = pulls.to_vec();
@@ -189,10 +189,10 @@ fn a_run_of_a_fork_that_was_deleted_is_posted_nowhere() {
 #[test]
 fn a_hostile_artifact_is_refused_with_a_reason() {
     let scene = fork();
-    let mut said = Vec::new();
+    let mut messages = Vec::new();
     let mut refused = |ran: Ran| {
         let stderr = ran.expect(2).stderr;
-        said.push(stderr.lines().next().unwrap().to_owned());
+        messages.push(stderr.lines().next().unwrap().to_owned());
     };
     let mut forged = comparison(&scene);
     forged["accepted"] =
@@ -214,7 +214,7 @@ fn a_hostile_artifact_is_refused_with_a_reason() {
     }
     archive(&scene, &[("comparison.json", &vec![b' '; 5 << 20])]);
     refused(scene.perfgate(&["comment", "--artifact", "artifact.zip"]));
-    insta::assert_snapshot!(said.join("\n"), @r"
+    insta::assert_snapshot!(messages.join("\n"), @r"
     error: the artifact `artifact.zip` is refused: comparison.json contains an acceptance; only GitHub can confirm one
     error: the artifact `artifact.zip` is refused: comparison.json has the unknown field `/judgements/script`
     error: the artifact `artifact.zip` is refused: comparison.json has schema `perfgate.comparison/2`; this version reads `perfgate.comparison/1`
@@ -231,7 +231,7 @@ fn a_hostile_artifact_is_refused_with_a_reason() {
 }
 
 #[test]
-fn texts_of_a_stranger_stay_text() {
+fn foreign_text_in_an_artifact_is_escaped() {
     let scene = fork();
     let mut hostile = comparison(&scene);
     let text = "<!-- perfgate:end --> @everyone </details><img src=x> ](http://evil.test)";

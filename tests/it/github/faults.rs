@@ -285,10 +285,10 @@ fn hold(row: &Row) {
     if warned {
         scene.github.fail(row.requests, row.times, row.how.fault());
         if row.requests.starts_with("GET") || row.requests.contains("statuses") {
-            let said = scene.comment(&["--require-publish"]).expect(6).stderr;
+            let stderr = scene.comment(&["--require-publish"]).expect(6).stderr;
             assert!(
-                said.contains("the verdict is unchanged (exit code 1), but was not published"),
-                "{said}"
+                stderr.contains("the verdict is unchanged (exit code 1), but was not published"),
+                "{stderr}"
             );
         }
     }
@@ -312,7 +312,7 @@ rows! {
 }
 
 #[test]
-fn the_page_has_the_rows_that_the_tests_see() {
+fn the_page_contains_the_tables_of_the_tests() {
     let head = "| GitHub | perfgate says | comments of ours left |\n| --- | --- | --- |\n";
     let table: String = ROWS.iter().map(line).collect();
     assert!(

@@ -221,7 +221,7 @@ fn event(action: &str, home: &str) -> Value {
 }
 
 #[test]
-fn an_interrupt_ends_the_waiting_and_the_verdict_stands() {
+fn an_interrupt_ends_the_publishing_and_keeps_the_verdict() {
     let scene = Scene::new(1.10);
     scene.github.fail("GET comments", 1, fake::Fault::Hang);
     let child = scene

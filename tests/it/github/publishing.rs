@@ -71,8 +71,8 @@ fn an_older_run_does_not_overwrite_what_a_newer_one_wrote() {
     pushed["pull_request"]["head"]["sha"] = json!(older);
     scene.write_event(&pushed);
     scene.variables = vec![("GITHUB_RUN_ID", "99".to_owned())];
-    let said = scene.comment(&[]).expect(1).stderr;
-    assert!(said.contains("the newer run 100"), "{said}");
+    let stderr = scene.comment(&[]).expect(1).stderr;
+    assert!(stderr.contains("the newer run 100"), "{stderr}");
     assert_eq!(scene.own(), written);
     assert_eq!(
         scene.github.required()[1]["sha"],
@@ -142,7 +142,7 @@ fn surplus_comments_of_ours_are_folded_to_a_line_and_the_oldest_is_kept() {
 }
 
 #[test]
-fn on_change_says_nothing_of_a_pull_request_with_which_nothing_is_wrong() {
+fn on_change_creates_no_comment_for_a_pass_and_updates_an_existing_one() {
     let scene = Scene::new(1.0);
     scene.comment(&["--comment", "on-change"]).expect(0);
     assert_eq!(scene.github.own().len(), 0);
@@ -261,11 +261,11 @@ fn a_token_of_a_person_finds_the_comments_of_that_person() {
     let scene = Scene::new(1.0);
     scene.github.world().writer = ("maya".to_owned(), "User".to_owned());
     // The token says what it is by its beginning; the fake takes any.
-    let said = scene
+    let stderr = scene
         .comment(&["--comment-author", "maya"])
         .expect(0)
         .stderr;
-    assert!(!said.contains("warning"), "{said}");
+    assert!(!stderr.contains("warning"), "{stderr}");
     scene.comment(&["--comment-author", "maya"]).expect(0);
     scene.own();
 }
@@ -275,8 +275,8 @@ fn a_token_of_an_app_finds_the_comment_that_it_wrote() {
     let scene = Scene::at(1.0, "/api/v3");
     scene.github.world().writer = ("our-app[bot]".to_owned(), "Bot".to_owned());
     for _ in 0..2 {
-        let said = scene.comment(&[]).expect(0).stderr;
-        assert!(!said.contains("warning"), "{said}");
+        let stderr = scene.comment(&[]).expect(0).stderr;
+        assert!(!stderr.contains("warning"), "{stderr}");
     }
     scene.own();
     // Where nobody tells whose token it is, it is said at least.
@@ -285,25 +285,25 @@ fn a_token_of_an_app_finds_the_comment_that_it_wrote() {
     other
         .github
         .fail("POST graphql", 1, Fault::says(404, "Not Found"));
-    let said = other.comment(&[]).expect(0).stderr;
+    let stderr = other.comment(&[]).expect(0).stderr;
     assert!(
-        said.contains("set `--comment-author 'our-app[bot]'`"),
-        "{said}"
+        stderr.contains("set `--comment-author 'our-app[bot]'`"),
+        "{stderr}"
     );
 }
 
 #[test]
-fn without_a_token_nothing_is_published_and_that_is_no_error_unless_it_was_asked_for() {
+fn without_a_token_nothing_is_published_which_is_an_error_only_if_publishing_is_required() {
     let mut scene = Scene::new(1.10);
     scene.variables = vec![("GITHUB_TOKEN", String::new())];
-    let said = scene.comment(&[]).expect(1).stderr;
+    let stderr = scene.comment(&[]).expect(1).stderr;
     assert!(
-        said.contains("nothing is published: GITHUB_TOKEN is not set"),
-        "{said}"
+        stderr.contains("nothing is published: GITHUB_TOKEN is not set"),
+        "{stderr}"
     );
     for flags in [&["--require-publish"][..], &["--comment", "always"]] {
-        let said = scene.comment(flags).expect(6).stderr;
-        assert!(said.contains("github.token"), "{said}");
+        let stderr = scene.comment(flags).expect(6).stderr;
+        assert!(stderr.contains("github.token"), "{stderr}");
     }
     assert!(scene.github.world().seen.is_empty());
 }
@@ -312,10 +312,10 @@ fn without_a_token_nothing_is_published_and_that_is_no_error_unless_it_was_asked
 fn a_comparison_of_another_commit_is_not_published() {
     let scene = Scene::new(1.0);
     scene.write_comparison("comparison.json", 1.0, Some(&"9".repeat(40)));
-    let said = scene.comment(&[]).expect(2).stderr;
+    let stderr = scene.comment(&[]).expect(2).stderr;
     assert!(
-        said.contains("the comparison is of 9999999999, but this step is for 77b02d4f0a"),
-        "{said}"
+        stderr.contains("the comparison is of 9999999999, but this step is for 77b02d4f0a"),
+        "{stderr}"
     );
     scene.write_comparison("comparison.json", 1.0, None);
     scene.comment(&[]).expect(2);
@@ -328,21 +328,21 @@ fn a_comparison_of_another_commit_is_not_published() {
 }
 
 #[test]
-fn a_broken_event_is_said_before_anything_is_asked() {
+fn a_broken_event_is_reported_before_any_request() {
     let scene = Scene::new(1.0);
     for event in [
         "rubbish",
         "{\"number\": 7, \"pull_request\": {\"head\": {\"sha\": \"x\"}}}",
     ] {
         write(scene.path(), "event.json", event);
-        let said = scene.comment(&[]).expect(2).stderr;
-        assert!(said.contains("the event"), "{said}");
+        let stderr = scene.comment(&[]).expect(2).stderr;
+        assert!(stderr.contains("the event"), "{stderr}");
     }
     assert!(scene.github.world().seen.is_empty());
 }
 
 #[test]
-fn the_gate_publishes_its_verdict_and_keeps_on_which_commit() {
+fn the_gate_publishes_its_verdict_and_records_the_commit() {
     let plan = "name: demo\nmodel: demo\nserver: {simulator: {seed: 7, noise: 0.2%}}\nnum_requests: 120\nconcurrency: 16\ninput_tokens: 64\noutput_tokens: 16\nrepeat: 3\n";
     let scene = Scene::new(1.0);
     write(scene.path(), "perfgate.yaml", plan);
@@ -379,8 +379,8 @@ fn the_gate_publishes_its_verdict_and_keeps_on_which_commit() {
         scene.path(),
         &["gate", "--output", "never", "--require-publish"],
     );
-    let said = Ran::of(&command.output().unwrap()).expect(6).stderr;
-    assert!(said.contains("cannot publish"), "{said}");
+    let stderr = Ran::of(&command.output().unwrap()).expect(6).stderr;
+    assert!(stderr.contains("cannot publish"), "{stderr}");
     assert!(!scene.path().join("never").exists());
 }
 
@@ -393,10 +393,10 @@ fn a_gate_without_a_verdict_leaves_an_error_on_the_head_and_no_older_success() {
     scene.perfgate(&["gate", "--output", "out"]).expect(5);
     let statuses = scene.github.required();
     assert_eq!(statuses[0]["state"], "error");
-    let said = statuses[0]["description"].as_str().unwrap();
+    let description = statuses[0]["description"].as_str().unwrap();
     assert!(
-        said.starts_with("NO VERDICT: ") && said.contains("(exit code 5)"),
-        "{said}"
+        description.starts_with("NO VERDICT: ") && description.contains("(exit code 5)"),
+        "{description}"
     );
     assert!(scene.github.own().is_empty());
 }
@@ -438,10 +438,10 @@ fn the_token_goes_to_no_other_server() {
         1,
         Fault::Answer(200, vec![("link", next)], "[]".to_owned()),
     );
-    let said = scene.comment(&[]).expect(0).stderr;
+    let stderr = scene.comment(&[]).expect(0).stderr;
     assert!(
-        said.contains("its next page is on another server"),
-        "{said}"
+        stderr.contains("its next page is on another server"),
+        "{stderr}"
     );
     let redirect = format!("{}/repos/acme/llm/issues/7/comments", other.address());
     scene.github.fail(

@@ -28,14 +28,14 @@ fn into(base: &str) -> Value {
 }
 
 #[test]
-fn what_github_does_not_take_is_left_out_and_no_older_success_stays() {
+fn text_that_github_rejects_is_left_out_and_an_older_success_is_replaced() {
     let scene = Scene::new(1.0);
     scene.comment(&[]).expect(0);
     assert_eq!(required(&scene).0, "success");
     let mut comparison = super::comparison(scene.path(), 1.10, Some(HEAD));
     comparison["headline"] = json!("🚀 decoding is slower 🐌");
     write(scene.path(), "comparison.json", &comparison.to_string());
-    let said = scene
+    let stderr = scene
         .comment(&["--report-url", "reports/7.html"])
         .expect(1)
         .stderr;
@@ -43,8 +43,8 @@ fn what_github_does_not_take_is_left_out_and_no_older_success_stays() {
     assert_eq!(state, "failure");
     assert_eq!(text, "BLOCK: \u{fffd} decoding is slower \u{fffd}");
     assert!(
-        said.contains("`reports/7.html` is not an absolute http(s) address"),
-        "{said}"
+        stderr.contains("`reports/7.html` is not an absolute http(s) address"),
+        "{stderr}"
     );
 }
 
@@ -55,17 +55,17 @@ fn a_status_whose_text_is_refused_is_set_without_it_and_the_reason_is_shown() {
         "errors": [{"resource": "Status", "code": "custom", "message": "description is odd"}]});
     let fault = Fault::Answer(422, Vec::new(), refusal.to_string());
     scene.github.fail("POST statuses", 1, fault.clone());
-    let said = scene.comment(&[]).expect(1).stderr;
+    let stderr = scene.comment(&[]).expect(1).stderr;
     assert!(
-        said.contains("HTTP 422: Validation Failed: description is odd"),
-        "{said}"
+        stderr.contains("HTTP 422: Validation Failed: description is odd"),
+        "{stderr}"
     );
     assert_eq!(required(&scene).0, "failure");
     assert_eq!(scene.github.statuses_of("perfgate/demo → main").len(), 1);
 }
 
 #[test]
-fn of_two_gates_of_one_commit_neither_speaks_for_the_other() {
+fn the_required_status_passes_only_if_every_gate_of_the_commit_passes() {
     let scene = Scene::new(1.10);
     renamed(&scene, "completions", 1.10);
     scene.comment(&[]).expect(1);
@@ -99,15 +99,15 @@ fn one_head_in_two_pull_requests_passes_only_where_both_do() {
 }
 
 #[test]
-fn a_success_is_not_set_where_it_is_not_known_what_other_gates_said() {
+fn a_success_is_not_set_while_the_results_of_other_gates_are_unknown() {
     let scene = Scene::new(1.0);
     scene.github.fail(
         "GET /statuses",
         1000,
         Fault::Answer(502, Vec::new(), String::new()),
     );
-    let said = scene.comment(&[]).expect(0).stderr;
-    assert!(said.contains("the status was not set"), "{said}");
+    let stderr = scene.comment(&[]).expect(0).stderr;
+    assert!(stderr.contains("the status was not set"), "{stderr}");
     assert!(scene.github.required().is_empty());
     // A failure is one, whatever others said.
     scene.write_comparison("comparison.json", 1.10, Some(HEAD));
@@ -126,19 +126,19 @@ fn gates_whose_names_differ_in_case_alone_have_a_comment_each() {
 }
 
 #[test]
-fn a_comment_that_was_deleted_meanwhile_is_made_anew() {
+fn a_comment_that_was_deleted_meanwhile_is_created_again() {
     let scene = Scene::new(1.0);
     scene.comment(&[]).expect(0);
     scene
         .github
         .fail("PATCH comments", 1, Fault::says(404, "Not Found"));
-    let said = scene.comment(&["--require-publish"]).expect(0).stderr;
-    assert!(!said.contains("warning"), "{said}");
+    let stderr = scene.comment(&["--require-publish"]).expect(0).stderr;
+    assert!(!stderr.contains("warning"), "{stderr}");
     assert_eq!(scene.github.count("POST", "/comments"), 2);
 }
 
 #[test]
-fn tidying_up_comes_last_and_what_fails_of_it_is_said() {
+fn duplicate_comments_are_collapsed_last_and_a_failure_is_reported() {
     let scene = Scene::new(1.0);
     let body = format!("<!-- perfgate:v1 key=demo head={HEAD} run=1.1 -->\nold");
     scene.github.world().comments = vec![
@@ -147,10 +147,10 @@ fn tidying_up_comes_last_and_what_fails_of_it_is_said() {
     ];
     let fault = Fault::says(403, "Resource not accessible by integration");
     scene.github.fail("PATCH comments/20", 1000, fault);
-    let said = scene.comment(&[]).expect(0).stderr;
+    let stderr = scene.comment(&[]).expect(0).stderr;
     assert!(
-        said.contains("a duplicate comment of perfgate was not collapsed"),
-        "{said}"
+        stderr.contains("a duplicate comment of perfgate was not collapsed"),
+        "{stderr}"
     );
     let kept = scene.github.world().comments[0]["body"].clone();
     assert!(kept.as_str().unwrap().contains("perfgate: PASS"), "{kept}");
@@ -161,9 +161,9 @@ fn files_of_the_step_that_cannot_be_written_change_no_exit_code() {
     let mut scene = Scene::new(1.10);
     let nowhere = |name: &'static str| (name, "/proc/no/such/file".to_owned());
     scene.variables = vec![nowhere("GITHUB_OUTPUT"), nowhere("GITHUB_STEP_SUMMARY")];
-    let said = scene.comment(&["--require-publish"]).expect(1).stderr;
+    let stderr = scene.comment(&["--require-publish"]).expect(1).stderr;
     for what in ["has no outputs", "`comment-url`", "summary has no report"] {
-        assert!(said.contains(what), "{what}: {said}");
+        assert!(stderr.contains(what), "{what}: {stderr}");
     }
     // One that cannot be written keeps the other from nothing.
     let outputs = scene.path().join("outputs").display().to_string();
@@ -209,11 +209,14 @@ fn a_verdict_is_published_on_the_commit_that_was_measured_or_nowhere() {
     write(scene.path(), "perfgate.yaml", PLAN);
     let head = scene.commit();
     scene.git("git checkout -q --detach && git -c user.name=t -c user.email=t@t commit -q --allow-empty -m other");
-    let said = scene
+    let stderr = scene
         .perfgate(&["gate", "--output", "out"])
         .expect(6)
         .stderr;
-    assert!(said.contains("another commit would be measured"), "{said}");
+    assert!(
+        stderr.contains("another commit would be measured"),
+        "{stderr}"
+    );
     assert!(scene.github.world().statuses.is_empty());
     assert!(!scene.path().join("out").exists(), "nothing was measured");
     // A child of the head is not a merge of it. A merge is, also in a clone without its parents.
@@ -231,7 +234,7 @@ fn a_verdict_is_published_on_the_commit_that_was_measured_or_nowhere() {
 }
 
 #[test]
-fn a_change_that_github_tells_of_only_after_its_own_files_judged_it_gets_no_verdict() {
+fn a_pull_request_that_github_reports_only_after_the_measurement_gets_no_verdict() {
     let mut scene = Scene::new(1.0);
     write(scene.path(), "perfgate.yaml", PLAN);
     // So wide that a busy machine does not decide.
@@ -252,10 +255,10 @@ fn a_change_that_github_tells_of_only_after_its_own_files_judged_it_gets_no_verd
     let pulls = format!("GET commits/{head}/pulls");
     scene.github.fail(&pulls, 1, Fault::says(404, "Not Found"));
     let gate = ["gate", "--output", "out"];
-    let said = scene.perfgate(&gate).expect(6).stderr;
+    let stderr = scene.perfgate(&gate).expect(6).stderr;
     assert!(
-        said.contains("pull request 7, which GitHub reported only after the measurement"),
-        "{said}"
+        stderr.contains("pull request 7, which GitHub reported only after the measurement"),
+        "{stderr}"
     );
     let text = required(&scene).1;
     assert!(text.contains("NO VERDICT"), "{text}");
@@ -282,16 +285,16 @@ fn a_pull_request_that_is_named_by_hand_gets_its_status_on_its_head() {
 fn an_artifact_of_another_commit_is_not_posted() {
     let scene = super::artifact::fork();
     let other = super::comparison(scene.path(), 1.0, Some(&"9".repeat(40)));
-    let said = super::artifact::post(&scene, &other).expect(6).stderr;
+    let stderr = super::artifact::post(&scene, &other).expect(6).stderr;
     assert!(
-        said.contains("the comparison is of 9999999999, but this step is for 77b02d4f0a"),
-        "{said}"
+        stderr.contains("the comparison is of 9999999999, but this step is for 77b02d4f0a"),
+        "{stderr}"
     );
     assert!(scene.github.world().comments.is_empty());
 }
 
 #[test]
-fn the_text_of_today_counts_where_a_step_is_run_again() {
+fn the_current_text_of_the_pull_request_counts_when_a_step_is_run_again() {
     let scene = Scene::new(1.0);
     write(scene.path(), "perfgate.yaml", PLAN);
     write(

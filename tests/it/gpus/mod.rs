@@ -112,12 +112,12 @@ impl World {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut said = String::new();
+        let mut lines = String::new();
         for line in BufReader::new(child.stderr.take().unwrap()).lines() {
             let line = line.unwrap();
             then(&line);
-            said.push_str(&line);
-            said.push('\n');
+            lines.push_str(&line);
+            lines.push('\n');
         }
         let mut stdout = String::new();
         child
@@ -129,7 +129,7 @@ impl World {
         Ran {
             code: child.wait().unwrap().code(),
             stdout,
-            stderr: said,
+            stderr: lines,
         }
     }
 
@@ -167,8 +167,8 @@ fn build(source: &Path, library: &Path) {
         .arg(source)
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&built.stderr);
-    assert!(built.status.success(), "{said}");
+    let stderr = String::from_utf8_lossy(&built.stderr);
+    assert!(built.status.success(), "{stderr}");
 }
 
 /// After the warm-up's last line the first look follows within milliseconds; this is later, and well inside the load.
@@ -183,7 +183,7 @@ const WARMED_UP: &str = "warm-up: 16/16";
 const LONG: [&str; 4] = ["--repeat", "1", "--num-prompts", "600"];
 
 #[test]
-fn a_result_has_what_the_library_says_and_how_often_it_was_asked() {
+fn a_result_has_the_figures_of_the_library_and_the_number_of_samples() {
     let world = World::new();
     world.set(&[("throttle", "4"), ("clock_sm", "1755")]);
     let ran = world.run(&LONG).expect(0);
@@ -305,11 +305,11 @@ fn a_lost_gpu_is_not_measured_and_not_zero() {
         }
     });
     // It does not come back, so no repeat counts.
-    let said = ran.expect(6).stderr;
+    let stderr = ran.expect(6).stderr;
     let lost = "GPU 0 is lost: it fell off the bus";
     assert!(
-        said.contains(&format!("the last one because {lost}")),
-        "{said}"
+        stderr.contains(&format!("the last one because {lost}")),
+        "{stderr}"
     );
     let repeat = &world.repeats()[0];
     assert_eq!(repeat["void"], lost);
@@ -350,7 +350,7 @@ fn without_the_library_or_with_another_one_there_is_no_gpu_and_the_run_goes_on()
 }
 
 #[test]
-fn a_run_whose_gpus_are_simulated_looks_at_no_real_one() {
+fn a_run_with_simulated_gpus_does_not_read_real_ones() {
     let world = World::new();
     world.set(&[("throttle", "72")]);
     let mut command = world.bench_on("seed=1", &["--repeat", "1", "--num-prompts", "40"]);

@@ -100,7 +100,7 @@ async fn a_cancelled_start_leaves_no_container() {
 }
 
 #[tokio::test]
-async fn a_start_that_nobody_waits_for_leaves_no_container_whenever_it_is_dropped() {
+async fn a_start_that_is_dropped_at_any_moment_leaves_no_container() {
     let Some(image) = image() else { return };
     for wait in [5, 20, 60, 150, 400] {
         let run_id = run_id(&format!("dropped-{wait}"));
@@ -130,7 +130,7 @@ async fn a_panic_leaves_no_container() {
 }
 
 #[tokio::test]
-async fn what_a_killed_run_left_behind_is_removed_when_its_time_is_over() {
+async fn an_expired_container_of_a_killed_run_is_removed() {
     let Some(image) = image() else { return };
     let run_id = run_id("orphan");
     let leave_behind = |expires: &str| {
@@ -158,7 +158,7 @@ async fn what_a_killed_run_left_behind_is_removed_when_its_time_is_over() {
 }
 
 #[tokio::test]
-async fn what_the_engine_refuses_is_recognised_and_leaves_nothing() {
+async fn a_refusal_of_the_engine_is_recognised_and_leaves_no_container() {
     let Some(image) = image() else { return };
     let run_id = run_id("refused");
     let refuse = async |plan: DockerPlan| {

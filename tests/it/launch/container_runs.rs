@@ -66,7 +66,7 @@ fn started(folder: &Path) -> (Running, String) {
 }
 
 #[test]
-fn what_a_killed_run_left_behind_is_removed_by_the_next_one_at_once() {
+fn a_container_of_a_killed_run_is_removed_by_the_next_run() {
     let Some(image) = image() else { return };
     let folder = folder_with(&plan(&image, "never-ready"));
     let dying = folder_with(&plan(&image, "dies"));
@@ -84,7 +84,7 @@ fn what_a_killed_run_left_behind_is_removed_by_the_next_one_at_once() {
             return;
         }
     }
-    panic!("no run said that it removed what the killed one left behind");
+    panic!("no run reported that it removed the container of the killed run");
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn files_below(folder: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn the_value_of_a_variable_stands_nowhere_but_in_the_running_container() {
+fn the_value_of_a_variable_is_only_in_the_running_container() {
     const SECRET: &str = "open-sesame-4711";
     let Some(image) = image() else { return };
     let folder = folder_with(&simulated(&image, ", env: [HF_TOKEN]"));
@@ -257,7 +257,7 @@ fn the_value_of_a_variable_stands_nowhere_but_in_the_running_container() {
             .any(|window| window == SECRET.as_bytes());
         assert!(!found, "{path}");
     }
-    for said in [&output, &measured.stdout, &measured.stderr] {
-        assert!(!said.contains(SECRET), "{said}");
+    for text in [&output, &measured.stdout, &measured.stderr] {
+        assert!(!text.contains(SECRET), "{text}");
     }
 }

@@ -42,8 +42,7 @@ async fn limits_user_and_rights_are_those_of_the_plan() {
 }
 
 #[tokio::test]
-async fn a_container_that_says_nothing_gets_room_for_shared_memory_few_rights_and_somebody_who_reaps()
- {
+async fn a_container_without_options_gets_shared_memory_few_rights_and_an_init_process() {
     let Some(image) = image() else { return };
     let run_id = run_id("usual");
     let plan = ServerPlan::Docker(DockerPlan {
@@ -117,7 +116,7 @@ async fn in_the_hosts_network_the_server_gets_a_free_port_and_two_starts_have_th
 }
 
 #[tokio::test]
-async fn the_cache_of_hugging_face_is_where_the_server_looks_for_it() {
+async fn the_hugging_face_cache_is_mounted_into_the_container() {
     let Some(image) = image() else { return };
     let cache = tempfile::tempdir().unwrap();
     perfgate::files::write_atomically(&cache.path().join("marker"), b"weights").unwrap();
@@ -136,7 +135,7 @@ async fn the_cache_of_hugging_face_is_where_the_server_looks_for_it() {
 }
 
 #[tokio::test]
-async fn an_image_that_is_not_to_be_pulled_must_be_there() {
+async fn an_image_that_must_not_be_pulled_must_exist() {
     let Some(_) = image() else { return };
     let plan = ServerPlan::Docker(DockerPlan {
         pull: Pull::Never,
@@ -150,7 +149,7 @@ async fn an_image_that_is_not_to_be_pulled_must_be_there() {
 }
 
 #[tokio::test]
-async fn an_image_that_is_to_be_pulled_always_is_not_taken_from_this_machine() {
+async fn a_local_image_is_not_used_under_pull_always() {
     let Some(image) = image() else { return };
     // The same image under the name of a registry at which nobody listens.
     let elsewhere = "127.0.0.1:9/perfgate/test:1";
@@ -178,7 +177,7 @@ async fn an_image_that_is_to_be_pulled_always_is_not_taken_from_this_machine() {
 }
 
 #[tokio::test]
-async fn the_engine_says_what_it_is() {
+async fn kind_version_and_address_of_the_engine_are_read() {
     let Some(_) = image() else { return };
     let lookup = |name: &str| std::env::var_os(name).and_then(|value| value.into_string().ok());
     let facts = engine_facts(&lookup).await.unwrap();
@@ -223,7 +222,7 @@ async fn an_engine_that_hangs_is_given_up() {
 }
 
 #[tokio::test]
-async fn an_engine_that_nobody_serves_any_more_is_told_from_one_that_was_never_there() {
+async fn an_engine_that_stopped_listening_is_distinguished_from_a_missing_one() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("engine.sock");
     drop(UnixListener::bind(&socket).unwrap());

@@ -97,7 +97,7 @@ impl Registry {
         })
     }
 
-    /// Starts with what `docker login` stored in that folder, and says what was told on the way.
+    /// Starts with what `docker login` stored in that folder, and returns the reported phases.
     async fn launch(
         &self,
         plan: &ServerPlan,
@@ -109,15 +109,15 @@ impl Registry {
             "DOCKER_HOST" => std::env::var_os(name).and_then(|value| value.into_string().ok()),
             _ => None,
         };
-        let told = Mutex::new(Vec::new());
+        let phases = Mutex::new(Vec::new());
         let run_id = run_id("pull");
         let launch = Launch {
             environment: &lookup,
             ..launch(plan, &run_id)
         };
-        let progress = |phase: launch::Phase| told.lock().unwrap().push(phase.to_string());
+        let progress = |phase: launch::Phase| phases.lock().unwrap().push(phase.to_string());
         let started = launch::start(&launch, &progress, &CancellationToken::new()).await;
-        (started, told.into_inner().unwrap())
+        (started, phases.into_inner().unwrap())
     }
 
     fn forget(&self, tag: &str) {
@@ -132,13 +132,13 @@ async fn an_image_comes_from_a_registry_with_what_docker_login_stored() {
     };
     let stored = registry.folder.path().join("login");
     let plan = registry.plan("one", Pull::Missing);
-    let (started, told) = registry.launch(&plan, &stored).await;
+    let (started, phases) = registry.launch(&plan, &stored).await;
     let target = started.unwrap();
     let digest = target.identity().digest.clone().unwrap();
     target.stop().await.unwrap();
     assert!(
-        told[0].starts_with(&format!("pulling {}:one", registry.repository)),
-        "{told:?}"
+        phases[0].starts_with(&format!("pulling {}:one", registry.repository)),
+        "{phases:?}"
     );
     let known = docker(&[
         "image",
@@ -154,31 +154,31 @@ async fn an_image_comes_from_a_registry_with_what_docker_login_stored() {
         "the digest is the registry's"
     );
 
-    // It is here now: nobody is asked, until the plan says `always`.
-    let (started, told) = registry.launch(&plan, &stored).await;
+    // It is here now: no registry is asked, until the plan says `always`.
+    let (started, phases) = registry.launch(&plan, &stored).await;
     started.unwrap().stop().await.unwrap();
-    assert!(!told[0].contains("pulling"), "{told:?}");
+    assert!(!phases[0].contains("pulling"), "{phases:?}");
     let always = registry.plan("one", Pull::Always);
-    let (started, told) = registry.launch(&always, &stored).await;
+    let (started, phases) = registry.launch(&always, &stored).await;
     started.unwrap().stop().await.unwrap();
-    assert!(told[0].contains("pulling"), "{told:?}");
+    assert!(phases[0].contains("pulling"), "{phases:?}");
     registry.forget("one");
 }
 
 #[tokio::test]
-async fn what_keeps_an_image_from_coming_is_told_apart() {
+async fn reasons_for_a_failed_pull_are_distinguished() {
     let Some(mut registry) = Registry::start() else {
         return;
     };
     let stored = registry.folder.path().join("login");
-    let nobody = registry.folder.path().join("no-login");
+    let no_login = registry.folder.path().join("no-login");
     let failed = async |registry: &Registry, tag: &str, pull: Pull, login: &Path| {
         let plan = registry.plan(tag, pull);
         let (started, _) = registry.launch(&plan, login).await;
         let error = started.unwrap_err();
         (error.fault(), error.hints().join("\n"))
     };
-    let (fault, hint) = failed(&registry, "one", Pull::Missing, &nobody).await;
+    let (fault, hint) = failed(&registry, "one", Pull::Missing, &no_login).await;
     assert_eq!(fault, Fault::Configuration);
     assert!(hint.contains("docker login"), "{hint}");
     let (fault, hint) = failed(&registry, "two", Pull::Missing, &stored).await;
