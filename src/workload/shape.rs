@@ -418,9 +418,9 @@ mod tests {
         Source::Synthetic(shape).digest(&[("model", model.to_owned())])
     }
 
-    /// The digest in `baselines/demo`: stored baselines still match when settings are added.
+    /// A digest as stored baselines have it: they still match when settings are added.
     #[test]
-    fn the_digest_of_the_committed_baseline_stays() {
+    fn the_digest_of_a_stored_baseline_stays() {
         let shape = Shape {
             num_requests: 200,
             warmup_requests: 32,
