@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::compare::{SideValues, request_noise};
 use crate::metric::Metric;
 use crate::policy::rule::{Action, Policy};
-use crate::policy::{ALPHA, Needs, needs, percent};
+use crate::policy::{ALPHA, Needs, needs, noise, percent};
 use crate::record::Run;
 use crate::report::comparison::Verdict;
 use crate::stats::{self, HIGH_EDGE, Noise, number, rate_interval};
@@ -161,7 +161,9 @@ fn split(policy: &Policy, accepted: &[Run]) -> Vec<NoiseSplit> {
             if sessions.iter().all(Vec::is_empty) {
                 continue;
             }
-            let noise = Noise::learn(&sessions, 1e-6).unwrap_or(Noise::ASSUMED);
+            let values = SideValues::of(rule.metric, Some(scenario)).values;
+            let level = values.iter().find_map(|value| value.value);
+            let noise = noise(rule.metric, level.unwrap_or(1.0), &sessions);
             let sides: Vec<_> = accepted
                 .iter()
                 .map(|run| run.scenario(&scenario.name))
@@ -204,8 +206,9 @@ fn advice(policy: &Policy, noise: &[NoiseSplit], accepted: &[Run]) -> Vec<String
     if noise.iter().all(|split| split.sessions == 0) {
         let fewest = stats::FEWEST_SESSIONS;
         advice.push(format!(
-            "fewer than {fewest} sessions were accepted, so the noise is assumed: raise `--gates`"
+            "fewer than {fewest} sessions were accepted, so the noise is assumed and the needs of the limits are unknown: raise `--gates`"
         ));
+        return advice;
     }
     for needs in needs(policy, family, known) {
         advice.push(in_words(&needs));

@@ -52,6 +52,7 @@ pub use completion::{Base, Circumstances, JudgedBy, accept, complete, is_judged_
 pub use first_run::first_run;
 pub(crate) use look::ALPHA;
 pub use look::{GATE_LEVELS, Labels, ThisLook};
+pub(crate) use noise::noise;
 pub use outcome::{MergeEffect, bisect_outcome, effect, only_a_reason_is_missing};
 pub use power::{Needs, needs};
 pub use promotion::{Accepted, FEWEST_REPEATS, Objection, ObjectionKind, objections};

@@ -16,7 +16,7 @@ const ROUNDED_PARTS: f64 = 0.02 * 1_073_741_824.0;
 const FINEST: f64 = 1e-4;
 
 /// The noise of a metric whose values are near `value`, from the logs of accepted `sessions`, oldest first.
-pub(super) fn noise(metric: Metric, value: f64, sessions: &[Vec<f64>]) -> Noise {
+pub(crate) fn noise(metric: Metric, value: f64, sessions: &[Vec<f64>]) -> Noise {
     let step = allocation_step(metric).map(|unit| {
         // Standard deviation of a value that is uniform within one unit.
         unit / 12.0_f64.sqrt() / value
