@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::place::{Backend, BaselineError, Part, Place};
 use super::{fix, hardware_name};
-use crate::record::{self, Content, LedgerLine, Run, is_measured_before, is_same_run};
+use crate::record::{self, Content, LedgerLine, RecordError, Run, is_measured_before, is_same_run};
 
 /// A problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -157,7 +157,7 @@ fn ledger(
                 let line = lines.get(number - 1).copied().unwrap_or_default();
                 found.push(Finding {
                     at,
-                    what: what_is_broken(line, &error.to_string()),
+                    what: what_is_broken(line, &error),
                     fix: String::new(),
                 });
             }
@@ -196,13 +196,13 @@ fn newest(lines: &[LedgerLine]) -> Option<&Run> {
     })
 }
 
-fn what_is_broken(line: &[u8], error: &str) -> String {
+fn what_is_broken(line: &[u8], error: &RecordError) -> String {
     if CONFLICT.iter().any(|mark| line.starts_with(mark)) {
         "a conflict marker of an unfinished merge (with `*.ledger.jsonl merge=union` in .gitattributes git keeps both sides)".to_owned()
-    } else if line.trim_ascii().ends_with(b"}") {
-        error.to_owned()
-    } else {
+    } else if matches!(error, RecordError::Json { source, .. } if source.is_eof()) {
         format!("the line is truncated: {error}")
+    } else {
+        error.to_string()
     }
 }
 
@@ -319,7 +319,7 @@ mod tests {
         );
         let cut = &one[..60];
         insta::assert_snapshot!(message(&format!("{one}\n{cut}\n{two}\n{one}\n"), &two), @"
-        nvidia-l4.ledger.jsonl:2: the line is truncated: `nvidia-l4.ledger.jsonl, line 2` is not a perfgate result: EOF while parsing a string at line 1 column 60
+        nvidia-l4.ledger.jsonl:2: the line is truncated: `nvidia-l4.ledger.jsonl, line 2` is not valid JSON: EOF while parsing a string at line 1 column 60
           restore the file with `git checkout -- 'nvidia-l4.ledger.jsonl'`, or delete the invalid lines with one command: `sed -i '2d' 'nvidia-l4.ledger.jsonl'`; the other sessions do not depend on them
         nvidia-l4.ledger.jsonl:3: it was measured at 2026-01-01T00:00:00Z, before the session above it (2026-01-02T00:00:00Z)
           sort the lines by time of measurement; then promote the result of 2026-01-02T00:00:00Z again with `perfgate baseline update RESULT`, if it is not the baseline
@@ -328,6 +328,18 @@ mod tests {
         nvidia-l4.json: it differs from the last session of `nvidia-l4.ledger.jsonl`: a promotion was interrupted, or one of the files was edited
           promote the result of 2026-01-02T00:00:00Z again with `perfgate baseline update RESULT`, or restore both files from one commit: `git checkout COMMIT -- 'nvidia-l4.json' 'nvidia-l4.ledger.jsonl'`
         ");
+    }
+
+    #[test]
+    fn only_json_that_ends_early_is_truncated() {
+        let one = session("2026-01-01T00:00:00Z", 1);
+        let found = message(&format!("nonsense\n{{}}\n{one}\n"), &one);
+        assert!(
+            found.contains("jsonl:1: `nvidia-l4.ledger.jsonl, line 1` is not valid JSON: expected")
+                && found.contains("line 2` is not a perfgate result: missing field")
+                && !found.contains("truncated"),
+            "{found}"
+        );
     }
 
     #[test]

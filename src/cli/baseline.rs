@@ -59,18 +59,20 @@ pub struct WhichArgs {
 const UPDATE_EXAMPLES: &str = "\
 Examples:
   perfgate baseline update perfgate-out/result.json
-  perfgate baseline update result.json --because \"the new sampler costs 4 % and was accepted in #123\"
+  perfgate baseline update result.json --because \"the new sampler costs 4 %, accepted in #123\"
   perfgate baseline update result.json --release v1.4.0
       keeps the release as a fixed anchor, which detects slow declines
   perfgate baseline update perfgate-out/result.json --comparison perfgate-out/comparison.json
       with the reason of a maintainer who accepted the regression in the pull request
   perfgate baseline update result.json --baselines s3://perf-team/baselines
-      in a shared bucket; credentials come from the variables of the cloud's own tools: AWS_ACCESS_KEY_ID and
-      AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY
+      in a shared bucket
 
-It refuses a run that is void, too small, not of the main branch, worse than the baseline, far from the other sessions of its
-ledger, measured before the baseline, or without its ledger, and reports all objections at once. --because accepts the run
-with a reason; the ledger keeps the reason and the objections. --comparison overrules only the regressions in that comparison;
+Credentials of a bucket come from the variables of the cloud's own tools: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, \
+GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY.
+
+It refuses a run that is void, too small, not of the main branch, worse than the baseline, far from the other sessions of its \
+ledger, measured before the baseline, or without its ledger, and reports all objections at once. --because accepts the run \
+with a reason; the ledger keeps the reason and the objections. --comparison overrules only the regressions in that comparison; \
 other objections still need --because.
 
 Exit codes: 0 accepted now or earlier, 1 refused, 2 a file cannot be read, 6 a file or an object cannot be written.";
@@ -81,7 +83,7 @@ Exit codes: 0 accepted now or earlier, 1 refused, 2 a file cannot be read, 6 a f
 pub struct UpdateArgs {
     /// Result file of the run, from `bench` or `gate`
     pub result: PathBuf,
-    /// Accept the run in spite of objections, with this reason
+    /// Accept the run in spite of objections, with this reason of at least 10 characters
     #[arg(long, value_name = "TEXT")]
     pub because: Option<String>,
     /// Comparison of this run with a maintainer's acceptance; its reason covers the regressions in that comparison
@@ -126,7 +128,7 @@ Examples:
   perfgate baseline history llama --format prometheus > /var/lib/node_exporter/perfgate.prom
   bencher run --adapter json --file <(perfgate baseline history llama --format bencher)
 
-Steps are accepted changes, and those that E-divisive detects (Matteson and James 2014; with 1 % false detections in series
+Steps are accepted changes, and those that E-divisive detects (Matteson and James 2014; with 1 % false detections in series \
 without a step).";
 
 /// Options of `perfgate baseline history`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::values::stable_within;
-use crate::config::parse_duration;
+use crate::config::{GpuRequest, parse_duration, parse_gpus};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -69,9 +69,9 @@ pub struct TargetArgs {
     /// Start the embedded server, with options of `perfgate simulate`: slowdown=1.08,seed=1
     #[arg(long, group = "target", value_name = "OPTIONS", num_args = 0..=1, default_missing_value = "")]
     pub simulator: Option<String>,
-    /// GPUs for the container: all, none, a number, or ids
-    #[arg(long)]
-    pub gpus: Option<String>,
+    /// GPUs for the container: all, none, a number, or ids as in 0,1
+    #[arg(long, value_parser = parse_gpus)]
+    pub gpus: Option<GpuRequest>,
 }
 
 /// The load. Names as other load generators have them.

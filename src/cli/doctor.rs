@@ -17,7 +17,7 @@ Every problem comes with a fix. WARN: results are noisier. FAIL: the plan cannot
 otherwise idle machine; a run measures the same figures, and a repeat in which the load generator was the bottleneck \
 is void.
 
-Exit codes: 0 this machine can measure (warnings included), 2 the plan cannot be read, 6 it cannot.";
+Exit codes: 0 this machine can measure (warnings included), 2 perfgate.yaml is invalid, 6 this machine cannot measure.";
 
 /// Options of `perfgate doctor`.
 #[derive(Debug, Args)]

@@ -11,8 +11,8 @@ Examples:
   perfgate init --simulator                               try it without a GPU
   perfgate init --model M --dry-run                       show the files without writing them
 
-init writes perfgate.yaml, thresholds.yaml, a line of .gitignore, and .github/workflows/perfgate.yml, which goes to the top \
-of the repository. A file that is there already is left as it is.";
+init writes perfgate.yaml, thresholds.yaml, a line of .gitignore, and .github/workflows/perfgate.yml at the top \
+of the repository. Existing files are not changed.";
 
 /// Options of `perfgate init`.
 #[derive(Debug, Args)]

@@ -27,10 +27,10 @@ use crate::terminal::Color;
 #[command(version, arg_required_else_help = true, max_term_width = 100)]
 pub struct Cli {
     /// Log more on stderr; twice for everything
-    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    #[arg(long, short, global = true, help_heading = "Global", action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Use of colour: `auto` uses it on a terminal unless that is dumb; `NO_COLOR` and `CLICOLOR_FORCE` override `auto`
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    /// Use of colour: `auto` uses it on a terminal unless TERM=dumb; `NO_COLOR` and `CLICOLOR_FORCE` override `auto`
+    #[arg(long, global = true, help_heading = "Global", value_enum, default_value_t = Color::Auto)]
     pub color: Color,
     /// What to do.
     #[command(subcommand)]

@@ -32,7 +32,7 @@ pub struct PublishArgs {
     #[arg(long, value_name = "URL")]
     pub report_url: Option<String>,
     /// The pull request, if the event does not contain it
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = pull_request)]
     pub pull_request: Option<u64>,
     /// Time limit of publishing; if GitHub requests a longer wait, perfgate reports it and does not wait
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = crate::config::parse_duration)]
@@ -62,6 +62,12 @@ impl PublishArgs {
         let matches = command.try_get_matches_from(["perfgate"]).ok()?;
         Self::from_arg_matches(&matches).ok()
     }
+}
+
+/// The number of a pull request.
+fn pull_request(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_not_a_number| "write the number of the pull request, as in 7".to_owned())
 }
 
 /// When to comment.

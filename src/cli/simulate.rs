@@ -71,16 +71,16 @@ pub struct SimulateArgs {
     #[arg(long, default_value = "0%", value_parser = parse_percentage, help_heading = "Changes")]
     pub memory_growth: f64,
     /// Relative standard deviation of each start's speed
-    #[arg(long, default_value = "0%", value_parser = parse_percentage, help_heading = "Chance")]
+    #[arg(long, default_value = "0%", value_parser = parse_percentage, help_heading = "Random variation")]
     pub noise: f64,
     /// Relative standard deviation of each step
-    #[arg(long, default_value = "0%", value_parser = parse_percentage, help_heading = "Chance")]
+    #[arg(long, default_value = "0%", value_parser = parse_percentage, help_heading = "Random variation")]
     pub step_noise: f64,
     /// Seed of all random numbers; without it every start uses a random seed
-    #[arg(long, help_heading = "Chance")]
+    #[arg(long, help_heading = "Random variation")]
     pub seed: Option<u64>,
     /// Number of this start in a run: with one seed, each start has its own speed
-    #[arg(long, default_value_t = 0, help_heading = "Chance")]
+    #[arg(long, default_value_t = 0, help_heading = "Random variation")]
     pub start: u32,
     /// Share of requests answered with status 500
     #[arg(long, default_value = "0%", value_parser = parse_percentage, help_heading = "Faults")]

@@ -51,6 +51,13 @@ pub fn parse_percentage(text: &str) -> Result<f64, String> {
     unit::percentage(text).map_err(unit::UnitError::in_words)
 }
 
+/// GPUs from the command line: `all`, `none`, `2`, or ids as in `0,1`.
+pub fn parse_gpus(text: &str) -> Result<GpuRequest, String> {
+    read_docker::gpus(text)
+        .or_else(|| read_docker::gpu_ids(text))
+        .ok_or_else(|| "write all, none, a number of GPUs, or ids as in 0,1".to_owned())
+}
+
 /// A data set from the command line: `synthetic` or a path.
 pub fn dataset_named(name: &str) -> Dataset {
     read_dataset::dataset_named(name.to_owned())

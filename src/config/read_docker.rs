@@ -164,15 +164,41 @@ fn read_gpus(node: &Node, what: &str, collector: &mut Collector) -> Option<GpuRe
             collector.invalid_with_hint(node, message, "write `none`, or remove it")
         }
         Value::Sequence(_) => texts(node, what, collector).map(GpuRequest::Devices),
-        Value::Scalar { text, .. } if text == "all" => Some(GpuRequest::All),
-        Value::Scalar { text, .. } if text == "none" => Some(GpuRequest::None),
+        // A quoted number is a text.
+        Value::Scalar { text, quoted }
+            if let Some(request) = gpus(text)
+                && !(*quoted && text.parse::<u32>().is_ok()) =>
+        {
+            Some(request)
+        }
         Value::Scalar { .. } | Value::Mapping(_) => {
-            match number(0..=1024)(node, what, collector)? {
-                0 => Some(GpuRequest::None),
-                count => Some(GpuRequest::Count(count)),
-            }
+            let message = format!(
+                "`{what}` must be `all`, `none`, a number of GPUs, or a list of ids as in `[0, 1]`"
+            );
+            collector.invalid(node, message)
         }
     }
+}
+
+/// `all`, `none`, or a number up to 1024.
+pub(super) fn gpus(text: &str) -> Option<GpuRequest> {
+    match (text, text.parse()) {
+        ("all", _) => Some(GpuRequest::All),
+        ("none", _) | (_, Ok(0)) => Some(GpuRequest::None),
+        (_, Ok(count @ 1..=1024)) => Some(GpuRequest::Count(count)),
+        (_, Ok(_) | Err(_)) => None,
+    }
+}
+
+/// `0,1`, `GPU-8f3c…` or `nvidia.com/gpu=0`: indices, UUIDs, or full names for podman.
+pub(super) fn gpu_ids(text: &str) -> Option<GpuRequest> {
+    let ids: Vec<String> = text.split(',').map(|id| id.trim().to_owned()).collect();
+    let is_id = |id: &String| {
+        let is_index = !id.is_empty() && id.chars().all(|c| c.is_ascii_digit());
+        is_index || id.starts_with("GPU-") || id.starts_with("MIG-") || id.contains("/gpu=")
+    };
+    let is_count = ids.len() == 1 && text.parse::<u32>().is_ok();
+    (ids.iter().all(is_id) && !is_count).then_some(GpuRequest::Devices(ids))
 }
 
 #[cfg(test)]
@@ -235,6 +261,30 @@ mod tests {
         ] {
             let problem = server(&format!("docker: {{image: i, {docker}}}")).unwrap_err();
             assert!(problem.contains(message), "{problem}");
+        }
+    }
+
+    #[test]
+    fn gpus_are_all_none_a_number_or_ids() {
+        for wrong in [
+            "al", "\"0,1\"", "\"2\"", "device=0", "2000", "-1", "1.5", "~", "{a: 1}",
+        ] {
+            let problem = docker(&format!("gpus: {wrong}")).unwrap_err();
+            let message = "`server.docker.gpus` must be `all`, `none`, a number of GPUs, or a list of ids as in `[0, 1]`";
+            assert!(problem.contains(message), "{wrong}: {problem}");
+        }
+        let ids = GpuRequest::Devices(vec!["0".to_owned(), "1".to_owned()]);
+        assert_eq!(docker("gpus: [0, 1]").unwrap().gpus, ids);
+        assert_eq!(docker("gpus: \"all\"").unwrap().gpus, GpuRequest::All);
+        let flag = crate::config::parse_gpus;
+        assert_eq!(flag("0, 1"), Ok(ids));
+        assert_eq!(flag("2"), Ok(GpuRequest::Count(2)));
+        assert_eq!(flag("0"), Ok(GpuRequest::None));
+        for one in ["GPU-8f3c", "MIG-GPU-8f3c/1/0", "nvidia.com/gpu=0"] {
+            assert_eq!(flag(one), Ok(GpuRequest::Devices(vec![one.to_owned()])));
+        }
+        for wrong in ["al", "device=0", "0,", "", "2000", "-1", "0,x"] {
+            assert!(flag(wrong).is_err(), "{wrong}");
         }
     }
 

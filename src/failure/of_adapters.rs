@@ -65,11 +65,14 @@ pub(crate) fn cannot_keep(error: impl std::error::Error) -> Failure {
         .hint("free disk space or fix the permissions, or use another path with `--output`")
 }
 
+/// The hint for a missing file.
+pub(crate) const CHECK_PATH: &str = "check the spelling of the path";
+
 /// A failure to read a file that affects the verdict; it is not treated as missing.
 #[expect(clippy::needless_pass_by_value, reason = "an argument of map_err")]
 pub(crate) fn unreadable(error: FileError) -> Failure {
     let hint = if error.kind() == std::io::ErrorKind::NotFound {
-        "check the spelling of the path"
+        CHECK_PATH
     } else {
         UNREADABLE
     };

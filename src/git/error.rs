@@ -34,6 +34,9 @@ pub(crate) enum GitError {
         /// Whether the clone is shallow, so that the missing history may contain it.
         is_shallow: bool,
     },
+    /// The repository is new.
+    #[error("the repository has no commit yet")]
+    NoCommit,
     /// The program cannot be started.
     #[error("cannot run git")]
     Run(#[source] io::Error),
@@ -90,7 +93,7 @@ impl GitError {
     pub(crate) fn is_usage_error(&self) -> bool {
         matches!(
             self,
-            Self::NoWorkTree | Self::NotTheTop(_) | Self::UnknownCommit { .. }
+            Self::NoWorkTree | Self::NotTheTop(_) | Self::NoCommit | Self::UnknownCommit { .. }
         )
     }
 
@@ -130,7 +133,11 @@ impl GitError {
                 "cannot fetch the submodules of this commit; make `git submodule update --init --recursive` work in a fresh work tree (access, `protocol.file.allow`), or skip this commit with `git bisect skip`"
             }
             Self::File(_) => "free disk space, or fix the permissions",
-            Self::Failed(_) | Self::Run(_) | Self::Command { .. } | Self::Object(_) => return None,
+            Self::NoCommit
+            | Self::Failed(_)
+            | Self::Run(_)
+            | Self::Command { .. }
+            | Self::Object(_) => return None,
         };
         Some(hint.to_owned())
     }

@@ -115,10 +115,15 @@ impl Repository {
             "--end-of-options",
             &named,
         ])
-        .map_err(|_unknown| GitError::UnknownCommit {
-            revision: revision.to_owned(),
-            is_shallow: work_tree::is_shallow(),
-        })
+        .map_err(
+            |_unknown| match self.git(&["rev-list", "--max-count=1", "--all"]) {
+                Ok(commits) if commits.is_empty() => GitError::NoCommit,
+                Ok(_) | Err(_) => GitError::UnknownCommit {
+                    revision: revision.to_owned(),
+                    is_shallow: work_tree::is_shallow(),
+                },
+            },
+        )
     }
 
     /// The commit that git asks about; without a checkout it is in a reference.

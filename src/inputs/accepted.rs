@@ -11,7 +11,7 @@ use crate::environment::Environment;
 use crate::event::Events;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::failure::of_adapters::unreadable;
+use crate::failure::of_adapters::{CHECK_PATH, unreadable};
 use crate::files;
 use crate::policy::rule::FirstRun;
 use crate::record::{self, Run};
@@ -237,7 +237,7 @@ impl Files<'_> {
         if self.0.is_some() && path.is_file() {
             failure.hint(ONLY_IN_CHANGE)
         } else {
-            failure
+            failure.hint(CHECK_PATH)
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::accepted::Files;
 use super::base_ref::JudgingFiles;
 use super::policy::{policy_at, policy_path};
+use super::result_file::result_given;
 use super::storage;
 use crate::baseline::{self, Location, Part};
 use crate::cli::compare::CompareArgs;
@@ -42,7 +43,7 @@ impl<'a> Compared<'a> {
         let judging_files = of_change(args, environment)?;
         let policy = policy_at(&args.policy, judging_files.base())?;
         let files = Files(judging_files.base());
-        let one = |path: &Option<PathBuf>| path.as_deref().map(record::load).transpose();
+        let one = |path: &Option<PathBuf>| path.as_deref().map(result_given).transpose();
         let candidate = one(&args.candidate)?;
         let pairs = one(&args.ab_baseline)?.zip(one(&args.ab_candidate)?);
         let mut criteria = vec![policy_path(&args.policy).to_owned()];

@@ -9,9 +9,7 @@ use serde_json::json;
 use super::base_ref::BaseRef;
 use super::{dataset, extras, feasible};
 use crate::cli::bench::{DatasetFormatArg, EndpointArg, Latency, LoadArgs, RunArgs, TargetArgs};
-use crate::config::{
-    self, Dataset, DatasetFile, DockerPlan, Endpoint, GpuRequest, Plan, ServerPlan, Slo,
-};
+use crate::config::{self, Dataset, DatasetFile, DockerPlan, Endpoint, Plan, ServerPlan, Slo};
 use crate::event::Events;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -193,14 +191,7 @@ pub(crate) fn lay_target(args: &TargetArgs, plan: &mut Plan) -> Result<(), Failu
             let message = "`--gpus` has no effect: the server is not a container";
             return Err(Failure::usage(message));
         };
-        docker.gpus = match (gpus.as_str(), gpus.parse::<u32>()) {
-            ("all", _) => GpuRequest::All,
-            ("none" | "0", _) => GpuRequest::None,
-            (_, Ok(count)) => GpuRequest::Count(count),
-            (ids, Err(_)) => {
-                GpuRequest::Devices(ids.split(',').map(|id| id.trim().to_owned()).collect())
-            }
-        };
+        docker.gpus.clone_from(gpus);
     }
     Ok(())
 }

@@ -1,12 +1,23 @@
-//! Where a result is written during a measurement, and where it is kept if it cannot be written.
+//! Result files: read, written during a measurement, and kept elsewhere if they cannot be written.
 
 use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
-use crate::failure::of_adapters::cannot_keep;
+use crate::failure::of_adapters::{cannot_keep, unreadable};
 use crate::files::Destination;
-use crate::record;
 use crate::record::format::ResultFile;
+use crate::record::{self, RecordError, Run};
+
+/// Reads a result file of the command line.
+pub(crate) fn result_given(path: &Path) -> Result<Run, Failure> {
+    record::load(path).map_err(|error| match error {
+        RecordError::File(error) => unreadable(error),
+        error @ RecordError::Json { .. } => {
+            Failure::from(error).hint("give the result.json of `bench` or `gate`")
+        }
+        error => error.into(),
+    })
+}
 
 /// Where a result is written during a measurement: the file itself, or a temporary file for a device or a pipe, which can be
 /// written only once.

@@ -51,7 +51,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .starts_with("`l.jsonl, line 2` is not a perfgate result"),
+                .starts_with("`l.jsonl, line 2` is not valid JSON: EOF"),
             "{error}"
         );
     }

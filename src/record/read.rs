@@ -40,7 +40,7 @@ pub enum RecordError {
         file: String,
     },
     /// It is not valid JSON, or a required part is missing.
-    #[error("`{file}` is not a perfgate result: {source}")]
+    #[error("`{file}` is not {}: {source}", if .source.is_data() { "a perfgate result" } else { "valid JSON" })]
     Json {
         /// The file as given.
         file: String,
@@ -133,9 +133,9 @@ mod tests {
             parse("a.json", br#"{"schema": "perfgate.result/1"}"#).unwrap_err(),
             @"`a.json` is not a perfgate result: missing field `scenarios` at line 1 column 31"
         );
-        assert!(matches!(
-            parse("a.json", b"{\"schema\": NaN}"),
-            Err(RecordError::Json { .. })
-        ));
+        insta::assert_snapshot!(
+            parse("a.json", b"{\"schema\": NaN}").unwrap_err(),
+            @"`a.json` is not valid JSON: expected value at line 1 column 12"
+        );
     }
 }

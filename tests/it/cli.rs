@@ -30,6 +30,21 @@ fn a_wrong_flag_is_a_usage_error_with_the_nearest_one() {
         .expect(2)
         .stderr;
     assert!(stderr.contains("--baseline"), "{stderr}");
+    for (arguments, message) in [
+        (
+            ["--gpus", "al"],
+            "write all, none, a number of GPUs, or ids as in 0,1",
+        ),
+        (
+            ["--pull-request", "x"],
+            "write the number of the pull request, as in 7",
+        ),
+    ] {
+        let stderr = run(folder.path(), &[&["gate"], arguments.as_slice()].concat())
+            .expect(2)
+            .stderr;
+        assert!(stderr.contains(message), "{stderr}");
+    }
 }
 
 #[test]

@@ -179,7 +179,28 @@ fn a_missing_file_is_named() {
     )
     .expect(2)
     .stderr;
-    insta::assert_snapshot!(stderr, @"error: cannot read `no.json`: No such file or directory (os error 2)");
+    insta::assert_snapshot!(stderr, @"
+    error: cannot read `no.json`: No such file or directory (os error 2)
+    hint: check the spelling of the path
+    ");
+    write(folder.path(), "perfgate.yaml", "model: m\n");
+    for (arguments, hint) in [
+        (
+            ["baseline", "update", "no.json"].as_slice(),
+            "check the spelling of the path",
+        ),
+        (
+            &["baseline", "update", "perfgate.yaml"],
+            "give the result.json of `bench` or `gate`",
+        ),
+        (
+            &["gate", "--simulator", "--baseline", "no.json"],
+            "check the spelling of the path",
+        ),
+    ] {
+        let stderr = run(folder.path(), arguments).expect(2).stderr;
+        assert!(stderr.ends_with(&format!("hint: {hint}\n")), "{stderr}");
+    }
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn facts(run: &Run) -> String {
     let measured = file.created.as_deref();
     let commit = source.commit.map(|commit| {
         let since = work_tree::commits_since(&commit);
-        let since = since.map(|since| format!(" ({since} commits ago)"));
+        let since = since.map(|since| format!(" ({} ago)", count(since, "commit")));
         commit + &since.unwrap_or_default()
     });
     let facts = [
@@ -82,7 +82,7 @@ fn facts(run: &Run) -> String {
     let despite = promotion
         .despite
         .into_iter()
-        .map(|objection| ("despite", objection));
+        .map(|objection| ("objection overruled", objection));
     facts
         .chain(despite)
         .map(|(name, fact)| format!("  {name}: {}\n", sanitize::line(&fact)))

@@ -10,6 +10,7 @@ use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::inputs::main_branch::{MainBranch, main_branch_of};
 use crate::inputs::policy::policy_for;
+use crate::inputs::result_file::result_given;
 use crate::policy::rule::Policy;
 use crate::policy::{Accepted, Objection, ObjectionKind, objections, too_noisy};
 use crate::record::format::{Promotion, ResultFile};
@@ -30,7 +31,7 @@ struct Decided {
 
 pub(super) fn run(args: &UpdateArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let policy = policy_for(&args.policy)?;
-    let run = record::load(&args.result)?;
+    let run = result_given(&args.result)?;
     let name = args.name.as_deref().or(run.file.name.as_deref());
     let Some(name) = name else {
         let message = format!(
@@ -203,7 +204,10 @@ fn in_words(chosen: &Chosen, args: &UpdateArgs, decided: &Decided, ended: Ended)
         text.push_str("  another run was accepted right after it and is now the baseline\n");
     }
     for objection in &promotion.despite {
-        text.push_str(&format!("  despite: {}\n", sanitize::line(objection)));
+        text.push_str(&format!(
+            "  objection overruled: {}\n",
+            sanitize::line(objection)
+        ));
     }
     if let Some(because) = &promotion.because {
         let by = promotion.by.as_ref();

@@ -19,7 +19,7 @@ pub(super) fn run(args: &VerifyArgs, context: &Context) -> Result<ExitStatus, Fa
     for chosen in &chosen {
         let found = baseline::verify(&chosen.place, &chosen.hardware)?;
         let result = match found.len() {
-            0 => "whole".to_owned(),
+            0 => "complete and consistent".to_owned(),
             problems => count(problems, "problem"),
         };
         wrong += found.len();

@@ -110,7 +110,10 @@ fn the_baseline_commands_work_on_a_bucket_as_on_a_folder() {
         .stdout;
     assert_eq!(csv.lines().count(), 1 + 4, "{csv}");
     let whole = server.run(folder, &on_bucket("verify", &[])).expect(0);
-    assert_eq!(whole.stdout, "llama on nvidia-l4: whole\n");
+    assert_eq!(
+        whole.stdout,
+        "llama on nvidia-l4: complete and consistent\n"
+    );
 }
 
 #[test]

@@ -257,6 +257,12 @@ fn start_refuses_invalid_ends_with_the_reason() {
         &["start", "HEAD~1", "HEAD"],
         "a `git bisect` is already running",
     );
+    let empty = tempfile::tempdir().unwrap();
+    crate::baseline_ref::git(empty.path(), &["init", "--quiet"]);
+    let stderr = crate::support::run(empty.path(), &["bisect", "start", "v1", "HEAD"])
+        .expect(2)
+        .stderr;
+    assert_eq!(stderr, "error: the repository has no commit yet\n");
     let below = history.path().join("below");
     std::fs::create_dir(&below).unwrap();
     let stderr = crate::support::run(&below, &["bisect"]).expect(128).stderr;

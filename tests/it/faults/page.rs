@@ -25,7 +25,7 @@ fn message(pattern: &str) -> String {
 
 /// The table of servers that fail.
 fn servers() -> String {
-    let mut table = "| the server … | when | exit code | perfgate says | in the result file |\n| --- | --- | --- | --- | --- |\n".to_owned();
+    let mut table = "| the server … | when | exit code | message | in the result file |\n| --- | --- | --- | --- | --- |\n".to_owned();
     for row in server::ROWS {
         table.push_str(&format!(
             "| {} | {} | {} | {} | {} |\n",
@@ -42,7 +42,7 @@ fn servers() -> String {
 /// The table of places for the result.
 fn folders() -> String {
     let mut table =
-        "| what | exit code | perfgate says | in the result file |\n| --- | --- | --- | --- |\n"
+        "| what | exit code | message | in the result file |\n| --- | --- | --- | --- |\n"
             .to_owned();
     for row in folder::ROWS {
         table.push_str(&format!(

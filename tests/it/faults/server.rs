@@ -71,7 +71,7 @@ rows! {
         "never answers", "while it loads", ("hangs-while-loading", 1, 1)
         => 5, "error: the server was not ready after 3 s: /health: operation timed out…hint: raise `ready_timeout`", 0;
     a_server_that_speaks_no_http_is_not_ready:
-        "speaks no HTTP", "while it loads", ("no-http-while-loading", 1, 1)
+        "answers in another protocol than HTTP", "while it loads", ("no-http-while-loading", 1, 1)
         => 5, "error: the server was not ready after 3 s: /health: invalid HTTP version parsed…hint: raise `ready_timeout`", 0;
     the_page_of_a_proxy_is_not_ready:
         "answers with a proxy's 502 page", "while it loads", ("proxy-page-while-loading", 1, 1)
@@ -113,10 +113,10 @@ rows! {
         "takes requests, and closes 100 ms later without an answer", "in a repeat", ("drops", 1, MIDDLE)
         => 5, "error: … of 12 requests of concurrency=4 failed; the limit is 1 %; the most frequent reason: failed: the server closed the connection without an answer (…)…", 1;
     connections_that_are_closed_between_two_requests_are_opened_anew:
-        "closes idle connections without a word", "between requests", ("closes-idle", 1, 1)
+        "closes idle connections silently", "between requests", ("closes-idle", 1, 1)
         => 0, "result written to `out/result.json`", 2;
     what_is_no_http_is_a_failed_request:
-        "speaks no HTTP", "in a repeat", ("no-http", 1, MIDDLE)
+        "answers in another protocol than HTTP", "in a repeat", ("no-http", 1, MIDDLE)
         => 5, "error: … of 12 requests of concurrency=4 failed; the limit is 1 %; the most frequent reason: failed: the answer is not HTTP: …(…)…", 1;
     an_event_that_is_no_json_is_a_failed_request:
         "sends a broken event", "in a repeat", ("broken-event", 1, MIDDLE)

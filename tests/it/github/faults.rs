@@ -13,7 +13,7 @@ struct Row {
     requests: &'static str,
     times: u32,
     how: How,
-    /// What perfgate says; `…` stands for anything.
+    /// The message of perfgate; `…` stands for anything.
     says: &'static str,
     /// Comments of ours that are left.
     left: usize,
@@ -202,7 +202,7 @@ const ROWS: [Row; 19] = [
         left: 1,
     },
     Row {
-        fault: "the list is no JSON",
+        fault: "the list is not valid JSON",
         requests: "GET comments",
         times: FOREVER,
         how: How::Says(200, "hello"),
@@ -313,7 +313,7 @@ rows! {
 
 #[test]
 fn the_page_contains_the_tables_of_the_tests() {
-    let head = "| GitHub | perfgate says | comments of ours left |\n| --- | --- | --- |\n";
+    let head = "| GitHub | message | comments of ours left |\n| --- | --- | --- |\n";
     let table: String = ROWS.iter().map(line).collect();
     assert!(
         PAGE.contains(&format!("{head}{table}")),
