@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn gpus_are_all_none_a_number_or_ids() {
         for wrong in [
-            "al", "\"0,1\"", "\"2\"", "device=0", "2000", "-1", "1.5", "~", "{a: 1}",
+            "al", "\"0,1\"", "\"2\"", "device=0", "2000", "-1", "1.5", "{a: 1}",
         ] {
             let problem = docker(&format!("gpus: {wrong}")).unwrap_err();
             let message = "`server.docker.gpus` must be `all`, `none`, a number of GPUs, or a list of ids as in `[0, 1]`";

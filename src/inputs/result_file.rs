@@ -10,12 +10,17 @@ use crate::record::{self, RecordError, Run};
 
 /// Reads a result file of the command line.
 pub(crate) fn result_given(path: &Path) -> Result<Run, Failure> {
-    record::load(path).map_err(|error| match error {
-        RecordError::File(error) => unreadable(error),
-        error @ RecordError::Json { .. } => {
-            Failure::from(error).hint("give the result.json of `bench` or `gate`")
+    record::load(path).map_err(|error| {
+        if let RecordError::File(error) = error {
+            return unreadable(error);
         }
-        error => error.into(),
+        let is_json_error = matches!(error, RecordError::Json { .. });
+        let failure = Failure::from(error);
+        if is_json_error {
+            failure.hint("give the result.json of `bench` or `gate`")
+        } else {
+            failure
+        }
     })
 }
 

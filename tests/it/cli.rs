@@ -21,6 +21,7 @@ fn help_names_the_commands_and_gate_explains_its_exit_codes() {
     }
     let help = run(folder.path(), &["gate", "--help"]).expect(0).stdout;
     assert!(help.contains("130  interrupted"), "{help}");
+    assert!(help.contains("\nGlobal:\n  -v, --verbose"), "{help}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! In a pull or merge request the base asks the question and the change gives the answer, whatever says that it is one.
+//! In a pull or merge request the limits come from the base commit and only the server from the change, whatever names it a change.
 
 use std::path::Path;
 
