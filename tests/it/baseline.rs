@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::baseline_ref::{commit, git};
 use crate::support::{Ran, command, json as read_json, run, write};
 
 pub(crate) const LEDGER: &str = "baselines/llama/nvidia-l4.ledger.jsonl";
@@ -115,7 +116,8 @@ fn all_objections_to_a_run_are_listed_and_the_ledger_keeps_them_with_the_reason(
     let reason = "the new sampler is worth it, #12";
     let accepted = update(folder, &slower, &["--because", reason]).expect(0);
     assert!(
-        accepted.stdout.contains("a new segment"),
+        accepted.stdout.contains("a new segment")
+            && accepted.stdout.contains("  objection overruled: "),
         "{}",
         accepted.stdout
     );
@@ -367,6 +369,23 @@ fn existing_baselines_are_listed_and_shown_and_missing_ones_are_reported() {
         other.stderr
     );
     run(folder, &["baseline", "show", "../llama"]).expect(2);
+}
+
+#[test]
+fn show_counts_the_commits_since_the_baseline() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    git(folder, &["init", "--quiet"]);
+    write(folder, "file", "measured");
+    let mut baseline = result(1, 1.0);
+    baseline["source"]["commit"] = commit(folder, "measured").into();
+    write(folder, BASELINE, &baseline.to_string());
+    for (later, expected) in [(1, "1 commit ago"), (2, "2 commits ago")] {
+        write(folder, "file", &format!("after {later}"));
+        commit(folder, "later");
+        let shown = run(folder, &["baseline", "show"]).expect(0).stdout;
+        assert!(shown.contains(expected), "{shown}");
+    }
 }
 
 #[test]
