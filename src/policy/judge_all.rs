@@ -262,10 +262,13 @@ mod tests {
     fn a_rule_that_is_undecided_against_its_shown_interval_explains_why() {
         let among_many = policy(&METRICS, Action::Block);
         let comparison = compare_runs(&among_many, &run(1.0), &run(1.06), Labels::default());
-        insta::assert_snapshot!(comparison.judgements[0].reason, @"");
+        insta::assert_snapshot!(comparison.judgements[0].reason, @"undecided: 95 % interval +2.6 % to +9.5 % (limit 5.0 %); with the error probability of this look (0.2 %), a change of 2.0 % or less is not ruled out");
         // The interval itself leaves it open.
-        let alone = policy(&METRICS[..1], Action::Block);
-        let comparison = compare_runs(&alone, &run(1.0), &run(1.045), Labels::default());
-        insta::assert_snapshot!(comparison.judgements[0].reason, @"");
+        let comparison = compare_runs(&among_many, &run(1.0), &run(1.052), Labels::default());
+        let reason = &comparison.judgements[0].reason;
+        assert!(
+            reason.starts_with("undecided") && reason.ends_with("(limit 5.0 %)"),
+            "{reason}"
+        );
     }
 }
