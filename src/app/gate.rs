@@ -96,6 +96,7 @@ fn judged(
     let question = question::of(args, base_ref, &context.events)?;
     let plan = &question.plan;
     *name = Some(plan.name.clone());
+    server_of(plan)?;
     feasible::check_requests(plan, &context.events)?;
     for server in [&plan.server, &plan.base].into_iter().flatten() {
         launch::check_variables(server, context.environment)?;

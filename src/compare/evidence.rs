@@ -181,6 +181,16 @@ fn unpaired((baseline, candidate): (&Run, &Run), found: &mut Comparability) {
     }
 }
 
+/// The beginning of the mismatch of a run with itself.
+const SAME_MEASUREMENT: &str = "both sides contain the same measurement";
+
+/// Whether this mismatch is that of a run with itself.
+pub fn is_same_measurement(difference: &Difference) -> bool {
+    difference.baseline.is_none()
+        && difference.candidate.is_none()
+        && difference.what.starts_with(SAME_MEASUREMENT)
+}
+
 /// Whether both sides contain the same measurement: then nothing was compared.
 fn compared_with_itself(
     (baseline, candidate): (&Run, &Run),
@@ -201,7 +211,7 @@ fn compared_with_itself(
         None => return None,
     };
     Some(Difference {
-        what: format!("both sides contain the same measurement {what}, so nothing is compared"),
+        what: format!("{SAME_MEASUREMENT} {what}, so nothing is compared"),
         baseline: None,
         candidate: None,
     })

@@ -17,7 +17,7 @@ mod timelines;
 
 pub use comparability::{Comparability, comparability};
 pub(crate) use comparability::{failed_and_all, same_fingerprint};
-pub use evidence::{ComparableInputs, ComparisonInputs, usable};
+pub use evidence::{ComparableInputs, ComparisonInputs, is_same_measurement, usable};
 pub(crate) use hardware::describe_gpus;
 pub(crate) use memory::{
     MEMORY, cache_figures_differ, cache_is_fixed, cache_is_sized_differently, what_it_reveals,

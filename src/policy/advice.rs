@@ -1,6 +1,7 @@
 //! The next measurement of an undecided comparison.
 
 use super::judged::Judged;
+use super::look::ThisLook;
 use super::outcome::weight;
 use super::rule::Policy;
 use crate::report::comparison::{Next, NextAction, Verdict};
@@ -10,7 +11,7 @@ use crate::stats::{InterimLook, Outcome, PAIR_LOOKS, decide};
 pub(super) fn next(
     verdict: Verdict,
     judged: &[Judged],
-    analysed: bool,
+    this_look: ThisLook<'_>,
     policy: &Policy,
     repeats: u32,
     pairs: u32,
@@ -18,6 +19,7 @@ pub(super) fn next(
     if verdict != Verdict::Inconclusive {
         return Next::default();
     }
+    let analysed = this_look.analysis.is_some();
     let open = || {
         // A row that is too fast to be plausible waits for a reason, which no measurement gives.
         judged.iter().filter(|judged| {
@@ -27,6 +29,18 @@ pub(super) fn next(
     };
     if open().next().is_none() {
         return Next::default();
+    }
+    if this_look.look.is_spent() {
+        // No repeat of the candidate can decide any more, and pairs can only where one look at them is left.
+        let can_pairs_decide = pairs == 0 || this_look.anytime;
+        return if can_pairs_decide {
+            Next {
+                action: NextAction::Ab,
+                amount: PAIR_LOOKS[0].at,
+            }
+        } else {
+            Next::default()
+        };
     }
     if pairs == 0 {
         let most = policy.noise.max_repeats;
@@ -47,7 +61,7 @@ pub(super) fn next(
     let until = enough.or_else(|| looks().next());
     Next {
         action: NextAction::Ab,
-        // When all interim looks are used, a re-run adds three pairs and blocks where they are clear.
+        // When all interim looks are spent, a re-run adds three pairs and blocks where they are clear.
         amount: until.map_or(PAIR_LOOKS[0].at, |until| until - pairs),
     }
 }

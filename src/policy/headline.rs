@@ -4,7 +4,7 @@ use super::judged::Judged;
 use super::rule::Action;
 use super::sentence::{change_in_words, percent, signed_percent};
 use super::too_good;
-use crate::report::comparison::{Difference, Status, Verdict};
+use crate::report::comparison::{Difference, Judgement, Status, Verdict};
 
 /// The verdict in one sentence, made from the row that decides it.
 pub(super) fn headline(
@@ -20,24 +20,8 @@ pub(super) fn headline(
             String::new()
         }
     };
-    let rows: &[(Status, &[Action])] = match verdict {
-        Verdict::Pass | Verdict::Incomparable => &[],
-        Verdict::Block => &[(Status::Regressed, &[Action::Block])],
-        Verdict::Report => &[(Status::Regressed, &[Action::Report])],
-        Verdict::Inconclusive => &[
-            (Status::Inconclusive, &[Action::Block, Action::Report]),
-            (Status::Inconclusive, &[Action::Warn]),
-        ],
-        Verdict::Warn => &[
-            // Only with an analysis report does a regression under a `report` rule become a warning.
-            (Status::Regressed, &[Action::Report]),
-            (Status::Regressed, &[Action::Warn]),
-            (Status::Missing, &[Action::Warn]),
-            (Status::Inconclusive, &[Action::Warn]),
-        ],
-    };
-    let mut rows = rows.iter();
-    if let Some(row) = rows.find_map(|(status, actions)| worst(judged, *status, actions)) {
+    let rows = judged.iter().map(|judged| &judged.judgement);
+    if let Some(row) = worst_row(verdict, &rows).and_then(|at| judged.get(at)) {
         let sentence = sentence(row, &place(row));
         let is_analysed = verdict == Verdict::Warn && row.judgement.rule.action == Action::Report;
         return if is_analysed {
@@ -55,13 +39,50 @@ pub(super) fn headline(
         .unwrap_or_else(|| "no rule could be judged".to_owned())
 }
 
-/// The row that is furthest on the wrong side, of those with this status under one of these actions.
-fn worst<'a>(judged: &'a [Judged], status: Status, actions: &[Action]) -> Option<&'a Judged> {
-    let rows = judged.iter().filter(|judged| {
-        let row = &judged.judgement;
-        row.status == status && actions.contains(&row.rule.action)
-    });
-    rows.max_by(|a, b| badness(a).total_cmp(&badness(b)))
+/// The index of the row that the headline names; for a pass, of the first one that it lists.
+pub fn deciding_row<'a>(
+    verdict: Verdict,
+    rows: &(impl Iterator<Item = &'a Judgement> + Clone),
+) -> Option<usize> {
+    let listed = |row: &Judgement| row.rule.action == Action::Block && row.change.is_some();
+    worst_row(verdict, rows).or_else(|| {
+        (verdict != Verdict::Incomparable)
+            .then(|| rows.clone().position(listed))?
+            .or_else(|| rows.clone().position(|row| row.change.is_some()))
+    })
+}
+
+/// The index of the row that is furthest on the wrong side, of those that lead to the verdict.
+fn worst_row<'a>(
+    verdict: Verdict,
+    rows: &(impl Iterator<Item = &'a Judgement> + Clone),
+) -> Option<usize> {
+    let kinds: &[(Status, &[Action])] = match verdict {
+        Verdict::Pass | Verdict::Incomparable => &[],
+        Verdict::Block => &[(Status::Regressed, &[Action::Block])],
+        Verdict::Report => &[(Status::Regressed, &[Action::Report])],
+        Verdict::Inconclusive => &[
+            (Status::Inconclusive, &[Action::Block, Action::Report]),
+            (Status::Inconclusive, &[Action::Warn]),
+        ],
+        Verdict::Warn => &[
+            // Only an acceptance makes a regression under a `block` rule a warning, and only that or an analysis report one
+            // under a `report` rule.
+            (Status::Regressed, &[Action::Block]),
+            (Status::Regressed, &[Action::Report]),
+            (Status::Regressed, &[Action::Warn]),
+            (Status::Missing, &[Action::Warn]),
+            (Status::Inconclusive, &[Action::Warn]),
+        ],
+    };
+    kinds.iter().find_map(|(status, actions)| {
+        let of_kind = rows
+            .clone()
+            .enumerate()
+            .filter(|(_, row)| row.status == *status && actions.contains(&row.rule.action));
+        let worst = of_kind.max_by(|(_, a), (_, b)| badness(a).total_cmp(&badness(b)));
+        worst.map(|(at, _)| at)
+    })
 }
 
 /// The headline of a regression for which the author gave an analysis.
@@ -108,9 +129,8 @@ fn missing(judged: &[Judged], place: &impl Fn(&Judged) -> String) -> Option<Stri
     (!words.is_empty()).then(|| words.join("; "))
 }
 
-fn badness(judged: &Judged) -> f64 {
-    let change = judged.judgement.change;
-    change.map_or(f64::INFINITY, |change| change.value)
+fn badness(row: &Judgement) -> f64 {
+    row.change.map_or(f64::INFINITY, |change| change.value)
 }
 
 fn sentence(judged: &Judged, place: &str) -> String {
@@ -144,42 +164,43 @@ fn mismatch_in_words(difference: &Difference) -> String {
     )
 }
 
-/// `no regression above its limit: TPOT P95 +0.4 % (at most +2.6 %), throughput …`, of the rules that may block.
+/// The changes that one sentence lists, so that it fits into a commit status of GitHub.
+const MOST_CHANGES: usize = 2;
+
+/// `every change is below its limit: TPOT P95 +0.4 %, throughput … (plus is worse); a regression above 2.6 % is ruled out`, of
+/// the rules that may block.
 fn passed(judged: &[Judged]) -> String {
-    let rows = judged
-        .iter()
-        .map(|judged| &judged.judgement)
-        .filter(|row| row.rule.action == Action::Block);
-    let words: Vec<String> = rows
-        .filter_map(|row| {
-            let change = row.change?;
-            let at_most = row
-                .ruled_out_above
-                .map(|bound| format!(" (at most {})", signed_percent(bound)));
-            Some(format!(
-                "{} {}{}",
-                row.metric.label(),
-                signed_percent(change.value),
-                at_most.unwrap_or_default()
-            ))
-        })
-        .take(3)
+    let rows = judged.iter().map(|judged| &judged.judgement);
+    let changes = rows
+        .filter(|row| row.rule.action == Action::Block)
+        .filter_map(|row| Some((row, row.change?)));
+    let words: Vec<String> = changes
+        .clone()
+        .take(MOST_CHANGES)
+        .map(|(row, change)| format!("{} {}", row.metric.label(), signed_percent(change.value)))
         .collect();
+    // Of every rule, also of those that are not listed.
+    let bounds: Option<Vec<f64>> = changes.map(|(row, _)| row.ruled_out_above).collect();
+    let bound = bounds.map(|bounds| bounds.into_iter().fold(0.0, f64::max));
     if words.is_empty() {
-        "every rule holds".to_owned()
-    } else {
-        format!(
-            "no regression above its limit: {} (plus is worse)",
-            words.join(", ")
-        )
+        return "every rule holds".to_owned();
     }
+    let ruled_out = bound.map(|bound| {
+        let bound = percent(bound);
+        format!("; a regression above {bound} is ruled out")
+    });
+    format!(
+        "every change is below its limit: {} (plus is worse){}",
+        words.join(", "),
+        ruled_out.unwrap_or_default()
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::fixture::run_of;
     use super::super::look::Labels;
-    use super::super::rule::Policy;
+    use super::super::rule::{Action, Policy};
     use super::super::verdict::compare_runs;
     use crate::record::format::Scenario;
     use crate::record::{self, Run};
@@ -204,5 +225,21 @@ mod tests {
         let policy = Policy::standard();
         let headline = compare_runs(&policy, &baseline, &candidate, Labels::default()).headline;
         insta::assert_snapshot!(headline, @"throughput at c1, throughput at c2, throughput at c3, throughput at c4, throughput at c5: not measured by the candidate (repeat 1); peak GPU memory at c1, peak GPU memory at c2, peak GPU memory at c3, peak GPU memory at c4, peak GPU memory at c5: not measured by the baseline (repeat 1); and 6 more in the table");
+    }
+
+    #[test]
+    fn a_pass_of_three_rules_fits_into_a_commit_status() {
+        let metrics = r#""tpot.p95": 0.02, "throughput": 3000, "gpu_memory.peak": 7e9"#;
+        let run = run_of(&vec![format!(r#"{{"metrics": {{{metrics}}}}}"#); 3]);
+        let mut policy = Policy::standard();
+        policy
+            .rules
+            .retain(|rule| metrics.contains(rule.metric.id()));
+        for rule in &mut policy.rules {
+            rule.action = Action::Block;
+        }
+        let headline = compare_runs(&policy, &run, &run, Labels::default()).headline;
+        insta::assert_snapshot!(headline, @"every change is below its limit: TPOT P95 0.0 %, throughput 0.0 % (plus is worse); a regression above 2.7 % is ruled out");
+        assert!(format!("PASS: {headline}").chars().count() <= 140);
     }
 }

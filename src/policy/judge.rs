@@ -331,8 +331,32 @@ fn in_words(metric: Metric, estimates: &Estimates, limit: f64, terms: LookTerms)
                 percent(estimates.noise.repeat)
             )
         }
-        Outcome::Undecided => format!("undecided: {interval} (limit {limit})"),
+        Outcome::Undecided => {
+            let stricter = stricter_than_shown(metric, estimates, terms);
+            let stricter = stricter.unwrap_or_default();
+            format!("undecided: {interval} (limit {limit}){stricter}")
+        }
     }
+}
+
+/// Why a rule is undecided although its 95 % interval leaves out the edge of the zone: the bound of the look is further out.
+fn stricter_than_shown(metric: Metric, estimates: &Estimates, terms: LookTerms) -> Option<String> {
+    let (estimate, zone, now) = (estimates.decision.estimate, estimates.zone, terms.now());
+    let (low, high) = estimate.interval(SHOWN_CONFIDENCE);
+    let looks_worse = estimate.delta >= zone.limit;
+    let (seems_decided, edge, side, level) = if looks_worse {
+        (low > zone.low, zone.low, "less", now.alpha)
+    } else {
+        (high < zone.high, zone.high, "more", now.beta)
+    };
+    // A look without error probability cannot decide, which its own sentence explains.
+    (seems_decided && level > 0.0).then(|| {
+        format!(
+            "; with the error probability of this look ({}), a change of {} or {side} is not ruled out",
+            percent(level),
+            percent(ratio(metric, edge))
+        )
+    })
 }
 
 fn both_are_zero(pair: &Pair) -> bool {

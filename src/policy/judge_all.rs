@@ -180,9 +180,9 @@ fn explain_spent(row: &mut Judgement, before: Option<&Comparison>) {
         rows.any(|earlier| earlier.is_of_rule(row))
     });
     row.reason.push_str(if asked_before {
-        "; all interim looks at this commit are used"
+        "; all interim looks at this commit are spent"
     } else {
-        "; all interim looks at this commit were used for another limit, and their result does not apply to this one"
+        "; all interim looks at this commit were spent on another limit, and their result does not apply to this one"
     });
 }
 
@@ -256,5 +256,19 @@ mod tests {
         assert_eq!(first_status(&alone, 1.06), Status::Regressed);
         assert_eq!(first_status(&among_many, 1.06), Status::Inconclusive);
         assert_eq!(first_status(&among_many, 1.15), Status::Regressed);
+    }
+
+    #[test]
+    fn a_rule_that_is_undecided_against_its_shown_interval_explains_why() {
+        let among_many = policy(&METRICS, Action::Block);
+        let comparison = compare_runs(&among_many, &run(1.0), &run(1.06), Labels::default());
+        insta::assert_snapshot!(comparison.judgements[0].reason, @"undecided: 95 % interval +2.6 % to +9.5 % (limit 5.0 %); with the error probability of this look (0.2 %), a change of 2.0 % or less is not ruled out");
+        // The interval itself leaves it open.
+        let comparison = compare_runs(&among_many, &run(1.0), &run(1.052), Labels::default());
+        let reason = &comparison.judgements[0].reason;
+        assert!(
+            reason.starts_with("undecided") && reason.ends_with("(limit 5.0 %)"),
+            "{reason}"
+        );
     }
 }

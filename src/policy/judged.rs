@@ -47,7 +47,7 @@ pub(super) struct LookTerms {
     pub(super) levels: ErrorLevels,
     /// The share of them that this look may spend.
     pub(super) look: InterimLook,
-    /// All interim looks are used: only anytime-valid evidence can block.
+    /// All interim looks are spent: only anytime-valid evidence can block.
     pub(super) anytime: bool,
     /// Whether the author gave an analysis, which also explains an implausible speed-up.
     pub(super) has_reason: bool,

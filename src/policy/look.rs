@@ -35,7 +35,7 @@ pub struct ThisLook<'a> {
     pub levels: ErrorLevels,
     /// The share of them that this look may spend.
     pub look: InterimLook,
-    /// All interim looks are used; alternating pairs may still block where they are clear.
+    /// All interim looks are spent; alternating pairs may still block where they are clear.
     pub anytime: bool,
     /// The comparison of the previous look, whose decisions stay while the new evidence does not decide.
     pub before: Option<&'a Comparison>,

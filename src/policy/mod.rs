@@ -50,6 +50,7 @@ pub use bisecting::searched;
 pub use checked::{ComparisonError, parse_comparison};
 pub use completion::{Base, Circumstances, JudgedBy, accept, complete, is_judged_by_own_files};
 pub use first_run::first_run;
+pub use headline::deciding_row;
 pub(crate) use look::ALPHA;
 pub use look::{GATE_LEVELS, Labels, ThisLook};
 pub(crate) use noise::noise;

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::headline::deciding_row;
 use super::rule::{Action, OnInconclusive};
 use crate::code::Code;
 use crate::exit::ExitStatus;
@@ -125,11 +126,12 @@ pub(super) fn worst(weights: impl Iterator<Item = Verdict>) -> Verdict {
 
 /// The headline of a comparison that an undecided row decides.
 pub(super) fn undecided_headline(comparison: &Comparison) -> Option<String> {
-    let analysed = comparison.analysis.is_some();
-    let mut rows = comparison.judgements.iter();
-    let open = rows.find(|row| weight(row, analysed) == Verdict::Inconclusive)?;
-    (comparison.verdict == Verdict::Inconclusive)
-        .then(|| format!("{}: {}", open.metric.label(), open.reason))
+    if comparison.verdict != Verdict::Inconclusive {
+        return None;
+    }
+    let at = deciding_row(comparison.verdict, &comparison.judgements.iter())?;
+    let open = comparison.judgements.get(at)?;
+    Some(format!("{}: {}", open.metric.label(), open.reason))
 }
 
 /// The outcome of comparing a commit of a search with the good end; `None` where the two are not comparable. `on_inconclusive`

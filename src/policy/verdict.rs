@@ -93,7 +93,7 @@ pub fn compare_evidence(
         .collect(),
         mismatches: comparability.mismatches.clone(),
         changes: comparability.changes.clone(),
-        next: next(verdict, &judged, analysed, policy, repeats, pairs),
+        next: next(verdict, &judged, this_look, policy, repeats, pairs),
         analysis: this_look.analysis.cloned(),
         explanation: this_look.explanation.cloned(),
         accepted: None,
@@ -201,7 +201,7 @@ mod tests {
     fn a_run_against_itself_passes() {
         let run = run(&QUIET);
         let comparison = judged(&run, &run);
-        insta::assert_snapshot!(summary(&comparison), @"Pass, exit 0: no regression above its limit: TPOT P95 0.0 % (at most +2.8 %), throughput 0.0 % (at most +2.6 %) (plus is worse)");
+        insta::assert_snapshot!(summary(&comparison), @"Pass, exit 0: every change is below its limit: TPOT P95 0.0 %, throughput 0.0 % (plus is worse); a regression above 2.8 % is ruled out");
         assert!(comparison.warnings.is_empty(), "{:?}", comparison.warnings);
     }
 
@@ -415,5 +415,29 @@ mod tests {
             serde_json::from_str::<Comparison>(&json).unwrap(),
             comparison
         );
+    }
+
+    #[test]
+    fn when_all_looks_are_spent_only_pairs_can_follow() {
+        let noisy = run(&[0.017, 0.020, 0.024]);
+        let next = |has_pairs: bool, anytime: bool| {
+            let sides = Some((&noisy, &noisy));
+            let given = ComparisonInputs {
+                stored: sides.filter(|_| !has_pairs),
+                pairs: sides.filter(|_| has_pairs),
+                ..ComparisonInputs::default()
+            };
+            let this_look = ThisLook {
+                look: InterimLook::spent(3),
+                anytime,
+                ..ThisLook::ONLY
+            };
+            let comparison = compare_evidence(&Policy::standard(), &given, LABELS, this_look);
+            assert_eq!(comparison.verdict, Verdict::Inconclusive);
+            comparison.next.action
+        };
+        assert_eq!(next(false, false), NextAction::Ab);
+        assert_eq!(next(true, true), NextAction::Ab);
+        assert_eq!(next(true, false), NextAction::None);
     }
 }

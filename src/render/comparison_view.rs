@@ -86,8 +86,8 @@ fn instruction(comparison: &Comparison) -> &'static str {
             "merge if the explanation convinces you"
         }
         (Verdict::Warn, _) => "merge if the warnings are understood",
-        (Verdict::Inconclusive, 0) => "merge at your own risk: the evidence does not decide",
-        (Verdict::Inconclusive, _) => "do not merge yet: the evidence does not decide",
+        (Verdict::Inconclusive, 0) => "the evidence is not enough; merging is allowed",
+        (Verdict::Inconclusive, _) => "the evidence is not enough; do not merge yet",
         (Verdict::Report, _) => "do not merge without an analysis report",
         (Verdict::Block, _) => "do not merge",
         (Verdict::Incomparable, _)

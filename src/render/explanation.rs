@@ -3,6 +3,8 @@
 use super::number::percent;
 use super::short_commit;
 use super::view::Fact;
+use crate::compare::is_same_measurement;
+use crate::policy::only_a_reason_is_missing;
 use crate::policy::rule::{Action, OnInconclusive};
 use crate::report::comparison::{Comparison, LookTaken, NextAction, Status, Verdict};
 use crate::stats::{HIGH_EDGE, LOW_EDGE, Noise};
@@ -14,10 +16,22 @@ pub(super) fn next(comparison: &Comparison) -> Vec<String> {
     let amount = comparison.next.amount;
     let pairs = |amount| count(amount, "alternating pair");
     match comparison.next.action {
-        NextAction::None => {}
+        NextAction::None => {
+            if is_spent(comparison) && !only_a_reason_is_missing(comparison) {
+                steps.push("all interim looks at this commit are spent: commit and run the gate again".to_owned());
+            }
+        }
         NextAction::MoreRepeats => steps.push(format!(
             "measure {amount} more {} of the candidate: they decide if the estimate stays the same",
             plural(amount, "repeat")
+        )),
+        NextAction::Ab if is_spent(comparison) && comparison.decision.pairs > 0 => steps.push(format!(
+            "all interim looks at this commit are spent: run the gate again for {amount} more alternating {}, which can only block, or commit and run the gate again",
+            plural(amount, "pair")
+        )),
+        NextAction::Ab if is_spent(comparison) => steps.push(format!(
+            "all interim looks at this commit are spent: run the gate with the base version ({}), or commit and run the gate again",
+            base_version(comparison)
         )),
         NextAction::Ab if comparison.decision.pairs > 0 => steps.push(format!(
             "measure {amount} more alternating {}: run the gate again on this commit; it keeps the evidence so far",
@@ -40,6 +54,9 @@ pub(super) fn next(comparison: &Comparison) -> Vec<String> {
             "explain what grew, why, and why it is worth it, under the heading “perfgate analysis” in the pull request's text, or in a file (`--analysis FILE`; `perfgate report comparison.json --analysis FILE` does not measure again)"
                 .to_owned(),
         ),
+        Verdict::Incomparable if comparison.mismatches.iter().any(is_same_measurement) => {
+            steps.push("give two different result files".to_owned());
+        }
         Verdict::Incomparable if !comparison.mismatches.is_empty() => steps.push(
             "compare two runs of the same hardware and workload: measure a new baseline, or undo the differences"
                 .to_owned(),
@@ -65,6 +82,13 @@ pub(super) fn next(comparison: &Comparison) -> Vec<String> {
     }
     steps.extend(explain(comparison));
     steps
+}
+
+/// Whether the comparison is undecided and its look had no error probability left.
+fn is_spent(comparison: &Comparison) -> bool {
+    let last = comparison.decision.looks.last();
+    comparison.verdict == Verdict::Inconclusive
+        && last.is_some_and(|look| look.alpha <= 0.0 && look.beta <= 0.0)
 }
 
 /// The setting that gives the base version to the gate: an image only for a container.
@@ -126,15 +150,14 @@ fn look(taken: &LookTaken) -> String {
         (_, _) => format!("{pairs} and {repeats}"),
     };
     let [alpha, beta] = [taken.alpha, taken.beta].map(percent);
-    let spent = if taken.alpha > 0.0 {
-        format!("{alpha} of the false-block and {beta} of the false-pass")
-    } else if taken.beta > 0.0 {
-        format!("no false-block and {beta} of the false-pass")
-    } else {
-        "none of the".to_owned()
+    let spent = match (taken.alpha > 0.0, taken.beta > 0.0) {
+        (true, _) if alpha == beta => format!("{alpha} of both error probabilities"),
+        (true, _) => format!("{alpha} of false block, {beta} of false pass"),
+        (false, true) => format!("{beta} of false pass"),
+        (false, false) => "nothing".to_owned(),
     };
     let verdict = taken.verdict.word().to_lowercase();
-    format!("{evidence}: {verdict} (spends {spent} probability)")
+    format!("{evidence}: {verdict} (spends {spent})")
 }
 
 /// How it was decided.

@@ -25,7 +25,7 @@ struct Report<'a> {
 #[derive(Serialize)]
 struct Case<'a> {
     row: &'a Row,
-    detail: String,
+    figures: String,
 }
 
 /// The report.
@@ -33,7 +33,7 @@ pub fn report(comparison: &Comparison) -> Result<String, TemplateError> {
     let view = View::of(comparison);
     let case = |row| Case {
         row,
-        detail: Row::detail(row),
+        figures: Row::figures(row),
     };
     let suites = by_scenario(&view.rows, |row| &row.scenario).into_iter();
     let report = Report {

@@ -59,8 +59,11 @@ fn head(view: &View) -> String {
     );
     // Mismatches come before any number, because they are the cause.
     for (title, pairs) in [
-        ("Must match, but differs", &view.mismatches),
-        ("Changed", &view.changes),
+        (
+            "Must match, but differs",
+            view.mismatches_beside_headline().collect(),
+        ),
+        ("Changed", view.changes.iter().collect::<Vec<_>>()),
     ] {
         if !pairs.is_empty() {
             let pairs = pairs.iter().take(LONGEST_LIST);

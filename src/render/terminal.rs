@@ -54,10 +54,8 @@ pub fn comparison(comparison: &Comparison, screen: Screen) -> String {
             text.extend(lines.iter().map(|line| wrapped(line)));
         }
     };
-    let mismatches = view
-        .mismatches
-        .iter()
-        .map(|pair| pair.in_words(str::to_owned));
+    let mismatches = view.mismatches_beside_headline();
+    let mismatches = mismatches.map(|pair| pair.in_words(str::to_owned));
     list("must match, but differs", &mismatches.collect::<Vec<_>>());
     let source = |given: &AnalysisText| sanitize::line(&given.source);
     if let Some(given) = &view.analysis {
@@ -151,7 +149,7 @@ fn judgement_lines(view: &View, screen: Screen) -> Vec<String> {
     }
     let in_words = |row: &Row| {
         let words = format!(
-            "{}: {}, {} → {}, worse by {}",
+            "{}: {}, {} → {}, change {}",
             row.metric, row.sign.word, row.baseline, row.candidate, row.change
         );
         named(&words, screen).trim_end().to_owned()
@@ -196,7 +194,7 @@ fn measurements(table: &FigureTable, has_name: bool, screen: Screen) -> String {
     } else {
         for row in &table.rows {
             let words = format!(
-                "{}: {} → {}, worse by {}",
+                "{}: {} → {}, change {}",
                 row.figure, row.baseline, row.candidate, row.change
             );
             text.push_str(&named(&words, screen));

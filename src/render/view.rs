@@ -77,6 +77,12 @@ impl View {
     pub fn title(&self) -> String {
         format!("{}: {}", self.verdict.word, self.instruction)
     }
+
+    /// The mismatches, without one that the headline repeats word for word.
+    pub(super) fn mismatches_beside_headline(&self) -> impl Iterator<Item = &Pair> {
+        let mismatches = self.mismatches.iter();
+        mismatches.filter(|pair| pair.in_words(str::to_owned) != self.headline)
+    }
 }
 
 /// A group of similar requests, and how much slower they became.
@@ -298,16 +304,22 @@ impl Row {
 
     /// The numbers behind the verdict on one line, or the reason why there are none; foreign text.
     pub fn detail(&self) -> String {
-        if self.interval.is_empty() {
-            return format!("limit {}; {}", self.limit, self.reason);
-        }
-        let open = if self.effect == MergeEffect::Open || self.sign.word == "undecided" {
-            format!("; {}", self.reason)
+        let figures = self.figures();
+        let is_open = self.effect == MergeEffect::Open || self.sign.word == "undecided";
+        if is_open || self.interval.is_empty() {
+            format!("{figures}; {}", self.reason)
         } else {
-            String::new()
-        };
+            figures
+        }
+    }
+
+    /// The numbers behind the verdict on one line.
+    pub(super) fn figures(&self) -> String {
+        if self.interval.is_empty() {
+            return format!("limit {}", self.limit);
+        }
         format!(
-            "95 % {}; limit {}; noise {}; smallest detectable regression {}; {} and {} repeats{open}",
+            "95 % {}; limit {}; noise {}; smallest detectable regression {}; {} and {} repeats",
             self.interval,
             self.limit,
             self.noise,

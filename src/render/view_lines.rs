@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::view::{Fact, Row};
 use super::{at_scenario, number};
 use crate::metric::{Better, Unit};
-use crate::policy::MergeEffect;
+use crate::policy::deciding_row;
 use crate::report::comparison::{Basis, Comparison, Identity, Judgement, Stratum, Verdict};
 use crate::text::count::count;
 
@@ -86,22 +86,13 @@ fn age(baseline: &Identity, candidate: &Identity) -> Option<String> {
     Some(format!("{} {word}", count(number, unit)))
 }
 
-/// The row that the verdict is about: the worst one with numbers; if all rules hold, the first one.
+/// The row that the headline names.
 pub(super) fn decisive<'a>(
     comparison: &'a Comparison,
     rows: &'a [Row],
 ) -> Option<(&'a Judgement, &'a Row)> {
-    let weight = |row: &Row, change: f64| match row.effect {
-        MergeEffect::Stops => (3, change),
-        MergeEffect::Warns => (2, change),
-        MergeEffect::Open => (1, change),
-        MergeEffect::Holds => (0, 0.0),
-    };
-    let changed = comparison.judgements.iter().zip(rows);
-    changed
-        .filter_map(|(judged, row)| Some((weight(row, judged.change?.value), (judged, row))))
-        .reduce(|worst, next| if next.0 > worst.0 { next } else { worst })
-        .map(|(_, row)| row)
+    let at = deciding_row(comparison.verdict, &comparison.judgements.iter())?;
+    comparison.judgements.get(at).zip(rows.get(at))
 }
 
 /// In which requests and in how many pairs it became slower. `None` where all rules hold.
@@ -122,10 +113,10 @@ pub(super) fn place(
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 
-/// Where the change differs most between requests.
+/// Where the change differs most between requests, of the latency with the largest change.
 fn spread(row: &Judgement, strata: &[Stratum], several_scenarios: bool) -> Option<String> {
-    // Memory is not a property of requests.
-    if matches!(row.unit, Unit::Bytes | Unit::Tokens) {
+    // Memory is not a property of requests. A row without a change has no place either.
+    if row.change.is_none() || matches!(row.unit, Unit::Bytes | Unit::Tokens) {
         return None;
     }
     // Of the latency of the row, else of both.
@@ -135,7 +126,9 @@ fn spread(row: &Judgement, strata: &[Stratum], several_scenarios: bool) -> Optio
         .filter(|stratum| stratum.scenario == row.scenario)
         .filter(|stratum| latency(&stratum.latency) || !(latency("ttft") || latency("tpot")))
         .collect();
-    let widths = strata.iter().filter_map(|most| {
+    let largest = strata.iter().max_by(|a, b| a.change.total_cmp(&b.change))?;
+    let of_largest = strata.iter().filter(|one| one.latency == largest.latency);
+    let widths = of_largest.filter_map(|most| {
         let alike = strata
             .iter()
             .filter(|other| (&other.latency, &other.by) == (&most.latency, &most.by));
@@ -268,4 +261,80 @@ pub(super) fn beside(comparison: &Comparison, side: Option<&Identity>) -> Vec<Fa
     let shown = [&comparison.baseline.file, &comparison.candidate.file];
     let side = side.filter(|side| !shown.contains(&&side.file));
     side.map(facts).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::junit;
+    use super::super::view::View;
+    use super::*;
+    use crate::policy::rule::{Action, Policy};
+    use crate::policy::{Labels, compare_runs};
+
+    /// A run of three repeats; the relative noise is that of throughput.
+    fn run(tpot: f64, throughput: f64, noise: f64) -> crate::record::Run {
+        let repeats: Vec<String> = [1.0, 1.0 + noise, 1.0 - noise]
+            .iter()
+            .map(|noise| {
+                let throughput = throughput * noise;
+                format!(r#"{{"metrics":{{"tpot.p95":{tpot},"throughput":{throughput}}}}}"#)
+            })
+            .collect();
+        let json = format!(
+            r#"{{"schema":"perfgate.result/1","scenarios":[{{"name":"c","repeats":[{}]}}]}}"#,
+            repeats.join(",")
+        );
+        crate::record::parse("a.json", json.as_bytes()).unwrap()
+    }
+
+    fn compared(candidate: &crate::record::Run) -> Comparison {
+        let mut policy = Policy::standard();
+        policy.rules.retain(|rule| rule.action == Action::Block);
+        let baseline = run(0.02, 3000.0, 0.005);
+        compare_runs(&policy, &baseline, candidate, Labels::default())
+    }
+
+    #[test]
+    fn the_lines_below_the_headline_are_about_its_row() {
+        // Throughput changed more, but is undecided.
+        let comparison = compared(&run(0.024, 1800.0, 0.4));
+        assert_eq!(comparison.verdict, Verdict::Block);
+        assert!(
+            comparison.headline.starts_with("TPOT P95 is 20.0 % slower"),
+            "{}",
+            comparison.headline
+        );
+        let noise = View::of(&comparison).noise.unwrap();
+        assert!(noise.starts_with("TPOT P95: "), "{noise}");
+    }
+
+    #[test]
+    fn the_place_is_that_of_the_latency_with_the_largest_change() {
+        let mut comparison = compared(&run(0.02, 2700.0, 0.005));
+        let group = |latency: &str, by: &str, to, change| Stratum {
+            scenario: "c".to_owned(),
+            latency: latency.to_owned(),
+            by: by.to_owned(),
+            from: 1,
+            to,
+            requests: 50,
+            change,
+        };
+        comparison.strata = vec![
+            group("ttft", "prompt tokens", 10, 0.026),
+            group("ttft", "prompt tokens", 20, 0.032),
+            group("tpot", "prompt tokens", 10, 0.091),
+            group("tpot", "prompt tokens", 20, 0.093),
+        ];
+        let place = View::of(&comparison).place.unwrap();
+        insta::assert_snapshot!(place, @"TPOT changed equally in all requests, by +9.1 % to +9.3 %");
+    }
+
+    #[test]
+    fn a_test_report_names_the_status_and_the_reason_once() {
+        let report = junit::report(&compared(&run(0.02, 3100.0, 0.4))).unwrap();
+        let mut lines = report.lines().map(str::trim);
+        let skipped = lines.find(|line| line.starts_with("<skipped")).unwrap();
+        insta::assert_snapshot!(skipped, @r#"<skipped type="undecided" message="undecided: 95 % interval −101 % to +50.4 % (limit 5.0 %)">3000 tok/s → 2994 tok/s, change +0.2 %; undecided: 95 % interval −101 % to +50.4 % (limit 5.0 %); 95 % [−101 … +50.4]; limit 5.0 %; noise 30.2 % (from today&#39;s repeats), host 1.0 %; smallest detectable regression 69.9 %; 3 and 3 repeats</skipped>"#);
+    }
 }

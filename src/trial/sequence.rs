@@ -56,7 +56,7 @@ pub enum Step {
     },
     /// A look was taken: store its spending, then the look, before any other step.
     Keep(Box<Comparison>),
-    /// Decided, or all looks are used; `None` without anything to judge.
+    /// Decided, or all looks are spent; `None` without anything to judge.
     Done(Option<Box<Comparison>>),
 }
 
@@ -260,6 +260,7 @@ impl<'a> Trial<'a> {
             return false;
         };
         !self.protocol.has_base
+            && !look.is_spent()
             && look.at >= FEWEST_BEFORE_GIVING_UP
             && comparison.next.action == NextAction::Ab
     }

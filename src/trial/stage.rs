@@ -5,7 +5,7 @@ use super::protocol::Protocol;
 use crate::event::SampleKind;
 use crate::stats::InterimLook;
 
-/// Pairs that a re-run adds when all looks are used.
+/// Pairs that a re-run adds when all looks are spent.
 const MORE_PAIRS: u32 = 3;
 
 /// The measurements before a look, and the look.

@@ -59,6 +59,12 @@ fn a_missing_server_is_reported_with_the_next_step() {
     error: no server is configured
     hint: use `--url`, `--image` or `--simulator`, or set `server` in perfgate.yaml
     ");
+    // Before the baseline is looked for and before anything is written.
+    insta::assert_snapshot!(run(folder.path(), &["gate", "--model", "m"]).expect(2).stderr, @"
+    error: no server is configured
+    hint: use `--url`, `--image` or `--simulator`, or set `server` in perfgate.yaml
+    ");
+    assert!(!folder.path().join("perfgate-out").exists());
 }
 
 #[test]

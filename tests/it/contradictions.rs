@@ -235,6 +235,15 @@ fn a_run_is_not_compared_with_itself_or_with_a_copy() {
             "{shown}"
         );
     }
+    let arguments = ["compare", "-b", "by-hand.json", "-c", "by-hand.json"];
+    let shown = run(at, &arguments).expect(4).stdout;
+    let verdict = shown.split_once(" NOT COMPARABLE").unwrap();
+    insta::assert_snapshot!(verdict.1, @"
+    : do not merge: nothing was compared  (exit 4)
+       both sides contain the same measurement throughout, so nothing is compared
+       next: give two different result files
+    ");
+    assert!(!verdict.0.contains("same measurement"), "{shown}");
 }
 
 #[test]

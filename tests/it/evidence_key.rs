@@ -229,10 +229,15 @@ fn a_decision_is_reused_for_its_own_limit_and_never_for_another() {
     let gate = |thresholds: &str, exit: i32| {
         write(at, "thresholds.yaml", &limit(thresholds));
         let arguments = ["gate", "--baseline", "baseline.json", "--output", "out"];
-        let stderr = crate::support::run(at, &arguments).expect(exit).stderr;
+        let ran = crate::support::run(at, &arguments).expect(exit);
+        if exit == 3 {
+            let words: Vec<&str> = ran.stdout.split_whitespace().collect();
+            let next = "next: all interim looks at this commit are spent: run the gate with the base version";
+            assert!(words.join(" ").contains(next), "{}", ran.stdout);
+        }
         let judged = json(&at.join("out/comparison.json"));
         let reason = judged["judgements"][0]["reason"].as_str().unwrap();
-        (stderr, reason.to_owned())
+        (ran.stderr, reason.to_owned())
     };
     let (stderr, reason) = gate("90%", 0);
     assert!(!stderr.contains("is spent"), "{stderr}");
@@ -243,7 +248,7 @@ fn a_decision_is_reused_for_its_own_limit_and_never_for_another() {
         (
             "80%",
             3,
-            "; all interim looks at this commit were used for another limit, and their result does not apply to this one",
+            "; all interim looks at this commit were spent on another limit, and their result does not apply to this one",
         ),
         ("90%", 0, "; decided at an earlier interim look"),
     ] {

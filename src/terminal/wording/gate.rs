@@ -13,7 +13,7 @@ pub(super) fn line(event: &GateEvent) -> String {
             "an earlier run of this commit used another build, machine or baseline, or its evidence is missing: starting new evidence with the remaining error probabilities (interim looks spent: {repeats} at repeats, {pairs} at pairs)"
         ),
         GateEvent::NothingLeft => {
-            "all interim looks at this commit are spent; only a measurement with the base version can still decide".to_owned()
+            "all interim looks at this commit are spent; only a measurement with the base version, or a new commit, can still decide".to_owned()
         }
         GateEvent::Measuring(sample) => prefix(&sample.because) + &measuring(sample),
         GateEvent::NoStoredBaseline => {
