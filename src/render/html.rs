@@ -76,6 +76,8 @@ fn drawn_for(
         &reduced
     };
     let mut view = whole.clone();
+    view.strata
+        .retain(|part| drawn.contains(&part.scenario.as_str()));
     if !unlisted.is_empty() {
         drawn::list_only(&mut view, listed);
     }
