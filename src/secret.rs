@@ -74,6 +74,14 @@ pub fn is_secret_name(name: &str) -> bool {
     has(&SECRET_NAME_PARTS) && !has(&PLACES)
 }
 
+/// Options of engines whose values are secrets, written with hyphens; engines accept underscores too.
+const SECRET_OPTIONS: [&str; 4] = ["--api-key", "--api-keys", "--hf-token", "--token"];
+
+/// Whether the value of this command-line option is a secret.
+pub fn is_secret_option(option: &str) -> bool {
+    SECRET_OPTIONS.contains(&option.replace('_', "-").as_str())
+}
+
 /// The text without secrets.
 pub fn masked(text: &str) -> String {
     without_all(&KNOWN, text)

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::secret;
+
 /// Separator after a scheme.
 const SCHEME_ENDS: &str = "://";
 
@@ -85,17 +87,20 @@ impl FromStr for Location {
         let Some((scheme, rest)) = text.split_once(SCHEME_ENDS) else {
             return Ok(Self::Folder(PathBuf::from(text)));
         };
-        let cloud = match scheme.to_ascii_lowercase().as_str() {
-            "s3" => Cloud::S3,
-            "gs" => Cloud::Google,
-            "az" => Cloud::Azure,
+        let location = match scheme.to_ascii_lowercase().as_str() {
+            "s3" => bucket(Cloud::S3, rest),
+            "gs" => bucket(Cloud::Google, rest),
+            "az" => bucket(Cloud::Azure, rest),
             "file" => return file(text).map(Self::Folder),
             _ => {
                 let letters = scheme.chars().filter(char::is_ascii_alphanumeric);
-                return Err(LocationError::Scheme(letters.take(12).collect()));
+                Err(LocationError::Scheme(letters.take(12).collect()))
             }
         };
-        bucket(cloud, rest).map(Self::Bucket)
+        // The usage error of the command line repeats the text.
+        location
+            .map(Self::Bucket)
+            .inspect_err(|_invalid| secret::register(rest))
     }
 }
 

@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::headers::{is_header_name, is_name};
 use super::node::{Node, Value};
 use crate::metric::nearest;
+use crate::secret::{self, is_secret_option};
 
 /// Parts of names whose values are secrets, for text that is not valid YAML and so has no tree.
 const SECRET_NAME_PARTS: [&str; 4] = ["TOKEN", "KEY", "SECRET", "PASSW"];
@@ -15,9 +16,47 @@ const SECRET_NAME_PARTS: [&str; 4] = ["TOKEN", "KEY", "SECRET", "PASSW"];
 /// Values of every `env` and of all `headers`, in any shape, and values elsewhere that look like secrets. Names stay
 /// visible: the message is about them.
 pub(super) fn in_tree(root: &Node, source: &str) -> Vec<Range<usize>> {
-    let mut spans = addresses(source);
+    let mut spans = in_any_text(source);
     walk(root, source, false, &mut spans);
     spans
+}
+
+/// What is recognised without a tree: credentials of addresses, and values of secret options in a command.
+fn in_any_text(source: &str) -> Vec<Range<usize>> {
+    let mut spans = addresses(source);
+    spans.extend(option_values(source));
+    spans
+}
+
+/// The words after `--api-key` and its like, in any kind of list or text, up to the next option, key or end of the list.
+fn option_values(source: &str) -> Vec<Range<usize>> {
+    let mut spans = Vec::new();
+    let mut follows = false;
+    let mut rest = 0;
+    while let Some(start) = source[rest..].find(|c: char| !is_between_words(c)) {
+        let start = rest + start;
+        if source[rest..start].contains([']', '}']) {
+            follows = false;
+        }
+        let word = &source[start..];
+        let word = &word[..word.find(is_between_words).unwrap_or(word.len())];
+        rest = start + word.len();
+        let (option, value) = word.split_once('=').unwrap_or((word, ""));
+        if is_secret_option(option) {
+            follows = value.is_empty();
+            spans.push(rest - value.len()..rest);
+        } else if word.ends_with(':') || (word.starts_with('-') && word.len() > 1) {
+            follows = false;
+        } else if follows && word != "-" {
+            spans.push(start..rest);
+        }
+    }
+    spans.retain(|span| !span.is_empty());
+    spans
+}
+
+fn is_between_words(character: char) -> bool {
+    character.is_whitespace() || ",\"'[]{}".contains(character)
 }
 
 /// Whether the key may mean `headers`, also if misspelt.
@@ -67,9 +106,10 @@ fn walk(node: &Node, source: &str, in_env: bool, spans: &mut Vec<Range<usize>>) 
                 if in_env && !is_name(&key.name) {
                     spans.push(after_equals(source, key.span.clone()));
                 }
+                let is_secret = is_secret_name(&key.name) || secret::is_secret_name(&key.name);
                 match &value.value {
-                    _ if is_headers(&key.name) => walk_headers(value, false, spans),
-                    Value::Scalar { .. } if in_env || is_secret_name(&key.name) => {
+                    _ if in_env || is_headers(&key.name) => walk_headers(value, false, spans),
+                    Value::Scalar { .. } if is_secret || key.name == "env" => {
                         spans.push(value.span.clone());
                     }
                     Value::Scalar { .. } | Value::Sequence(_) | Value::Mapping(_) => {
@@ -108,7 +148,7 @@ fn last_word(text: &str) -> &str {
 /// Secrets in text that is not valid YAML: the rest of the line after `NAME=` and after `NAME:` of a secret name, and
 /// everything that may be part of `headers`.
 pub(super) fn in_text(source: &str) -> Vec<Range<usize>> {
-    let mut spans = addresses(source);
+    let mut spans = in_any_text(source);
     let mut covered = 0;
     for (at, separator) in source.match_indices(['=', ':']) {
         if at < covered {
@@ -146,21 +186,24 @@ fn end_of_block(source: &str, at: usize) -> usize {
     end
 }
 
-/// The credentials of `scheme://user:password@host`.
+/// The credentials and the query of `scheme://user:password@host/path?query`.
 fn addresses(source: &str) -> Vec<Range<usize>> {
-    let starts = source
-        .match_indices("://")
-        .map(|(at, sign)| at + sign.len());
-    starts
-        .filter_map(|start| {
-            let address = &source[start..];
-            let end = address
-                .find(|c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\'' | '?' | '#'))
-                .unwrap_or(address.len());
-            let sign = address[..end].rfind('@')?;
-            Some(start..start + sign)
-        })
-        .collect()
+    let mut spans = Vec::new();
+    for (at, sign) in source.match_indices("://") {
+        let start = at + sign.len();
+        let address = &source[start..];
+        let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'');
+        let address = &address[..address.find(ends).unwrap_or(address.len())];
+        let host = address.find(['/', '?', '#']).unwrap_or(address.len());
+        if let Some(sign) = address[..host].rfind('@') {
+            spans.push(start..start + sign);
+        }
+        if let Some(query) = address.find('?') {
+            spans.push(start + query + 1..start + address.len());
+        }
+    }
+    spans.retain(|span| !span.is_empty());
+    spans
 }
 
 #[cfg(test)]
@@ -212,6 +255,17 @@ mod tests {
             "headers:\n  X-Key: sesame\n\n  X-Other: [sesame\nrepeat: 1",
             "server: {url: \"ftp://me:sesame@host\"}",
             "server: {url: \"http://me:sesame@host\"}",
+            "server: {url: \"http://host/?token=sesame\"}",
+            "server: {docker: {image: i, env: {HF_TOKEN: [sesame]}}}",
+            "server: {docker: {image: i, env: sesame}}",
+            "api_key: sesame",
+            "server:\n  docker:\n    image: i\n    args: \"--api-key sesame\"\n",
+            "server:\n  docker:\n    image: i\n    args: [--api-key, sesame, {a: b}]\n",
+            "server: {docker: {image: i, args: [--api_key=sesame], bogus: 1}}",
+            "server: {docker: {image: i, args: [\"--hf-token=sesame\"], bogus: 1}}",
+            "server:\n  docker:\n    image: i\n    args:\n      - --api-key\n      - open\n      - sesame\n    bogus: 1\n",
+            "server: {process: {command: \"vllm --port {port} --api-key sesame\"}}",
+            "server: {docker: {image: i, args: [--api-key, sesame",
         ] {
             let problems = read_plan("perfgate.yaml", &format!("model: m\n{source}")).unwrap_err();
             assert!(

@@ -62,7 +62,7 @@ impl From<serde_json::Error> for Failure {
 /// A failure to write a result or a report.
 pub(crate) fn cannot_keep(error: impl std::error::Error) -> Failure {
     Failure::environment(in_words(&error))
-        .hint("free disk space or fix the permissions, or use another path with `--output`")
+        .hint("free disk space or fix the permissions, or write to another path")
 }
 
 /// The hint for a missing file.

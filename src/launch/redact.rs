@@ -1,6 +1,6 @@
 //! Sanitizes text of a server: no control characters, no secrets.
 
-use crate::secret::{self, MASK};
+use crate::secret::{self, MASK, is_secret_option};
 use crate::text::guard;
 
 /// Prefixes of access tokens, each with the fewest characters that must follow: shorter text is an ordinary word (vLLM has
@@ -13,13 +13,6 @@ const TOKENS: [(&str, usize); 6] = [
     ("ghs_", 16),
     ("github_pat_", 16),
 ];
-
-/// Options whose values are secrets, written with hyphens; engines accept underscores too.
-const SECRET_OPTIONS: [&str; 4] = ["--api-key", "--api-keys", "--hf-token", "--token"];
-
-fn is_secret(option: &str) -> bool {
-    SECRET_OPTIONS.contains(&option.replace('_', "-").as_str())
-}
 
 /// Registers the values of secret options, so that they are masked in every output.
 pub fn register_arguments(args: &[String]) {
@@ -45,13 +38,13 @@ fn with_secrets(words: &[String]) -> impl Iterator<Item = (&str, Option<(&str, &
     let mut follows = false;
     words.iter().map(move |word| {
         if let Some((option, _)) = word.split_once('=')
-            && is_secret(option)
+            && is_secret_option(option)
         {
             follows = false;
             return (word.as_str(), Some(word.split_at(option.len() + 1)));
         }
         if word.starts_with('-') {
-            follows = is_secret(word);
+            follows = is_secret_option(word);
             return (word, None);
         }
         (word, follows.then_some(("", word)))

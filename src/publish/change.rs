@@ -187,6 +187,11 @@ pub fn of_event(path: &Path) -> Result<Option<Change>, EventError> {
     Ok(proposed(&Event::read(path)?))
 }
 
+/// The same of an event's text.
+pub fn of_event_text(bytes: &[u8]) -> Result<Option<Change>, EventError> {
+    Ok(proposed(&Event::parse(bytes)?))
+}
+
 fn proposed(event: &Event) -> Option<Change> {
     let commit = |text: &Option<String>| text.as_deref().and_then(Sha::parse);
     if let Some(pull) = &event.pull_request {
@@ -252,7 +257,7 @@ mod tests {
     const BASE: &str = "1111111111111111111111111111111111111111";
 
     fn of(event: &Value) -> Option<Change> {
-        proposed(&Event::parse(event.to_string().as_bytes()).unwrap())
+        of_event_text(event.to_string().as_bytes()).unwrap()
     }
 
     fn main() -> Target {
