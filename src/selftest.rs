@@ -156,18 +156,23 @@ fn split(policy: &Policy, accepted: &[Run]) -> Vec<NoiseSplit> {
     for scenario in &last.scenarios {
         let rules = policy.rules_for(&scenario.name);
         for rule in rules.iter().filter(|rule| rule.limits.regression.is_some()) {
-            let in_run = |run: &Run| SideValues::of(rule.metric, run.scenario(&scenario.name)).logs;
-            let sessions: Vec<Vec<f64>> = accepted.iter().map(in_run).collect();
-            if sessions.iter().all(Vec::is_empty) {
-                continue;
-            }
-            let values = SideValues::of(rule.metric, Some(scenario)).values;
-            let level = values.iter().find_map(|value| value.value);
-            let noise = noise(rule.metric, level.unwrap_or(1.0), &sessions);
             let sides: Vec<_> = accepted
                 .iter()
                 .map(|run| run.scenario(&scenario.name))
                 .collect();
+            let (sessions, values): (Vec<_>, Vec<_>) = sides
+                .iter()
+                .map(|side| SideValues::of(rule.metric, *side))
+                .map(|side| (side.logs, side.values))
+                .unzip();
+            let mut values = values.iter().rev().flatten();
+            let Some(level) = values.find_map(|value| value.value) else {
+                continue;
+            };
+            if sessions.iter().all(Vec::is_empty) {
+                continue;
+            }
+            let noise = noise(rule.metric, level, &sessions);
             found.push(NoiseSplit {
                 scenario: scenario.name.clone(),
                 metric: rule.metric,
@@ -327,6 +332,7 @@ pub(crate) fn report_text(report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metric::Unit;
 
     fn gates(verdicts: &[Verdict]) -> Vec<Gate> {
         let gate = |verdict: &Verdict| Gate {
@@ -375,6 +381,22 @@ mod tests {
 
         as good as promised, as far as this number of gates can show
         ");
+    }
+
+    #[test]
+    fn the_noise_of_memory_is_that_of_the_sessions_that_have_it() {
+        let session = |metrics: &str| {
+            let json = r#"{"schema":"perfgate.result/1","scenarios":[{"name":"c","repeats":[{"metrics":{METRICS}}]}]}"#;
+            let json = json.replace("METRICS", metrics);
+            crate::record::parse("a.json", json.as_bytes()).unwrap()
+        };
+        let with_memory = r#""tpot.p95":0.02,"gpu_memory.peak":8e10"#;
+        let accepted = [session(with_memory), session(r#""tpot.p95":0.02"#)];
+        let noise = split(&Policy::standard(), &accepted);
+        let memory = noise
+            .iter()
+            .find(|split| split.metric.unit() == Unit::Bytes);
+        assert!(memory.unwrap().repeat < 1e-3, "{noise:?}");
     }
 
     #[test]

@@ -14,10 +14,11 @@ use crate::doctor::{client, engine, gpu, host, plan};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::inputs::plan::of_file;
+use crate::interrupt::Interrupt;
 use crate::launch;
 use crate::load::ceiling;
 use crate::priority::{self, Urgency};
-use crate::runner::gpus;
+use crate::runner::{gpus, runtime};
 use crate::telemetry::{HostFacts, Search, survey};
 use crate::terminal::Output;
 use crate::terminal::progress::note;
@@ -35,7 +36,8 @@ pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<ExitStatus, Fa
             ..Search::default()
         },
     };
-    let measured = context.block_on(async |command| {
+    // Until the load generator runs, nothing has to be removed, so a signal ends perfgate at once.
+    let measured = runtime(|| {})?.block_on(async {
         let engine = launch::engine_facts(context.environment).await;
         groups.push(engine::checks(&engine, &needs));
         let survey = survey(&search).await;
@@ -50,7 +52,8 @@ pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<ExitStatus, Fa
             return Ok(None);
         }
         note("measuring the load generator against a write-only server for some seconds");
-        Ok(Some(ceiling(&command.interrupt.token()).await?))
+        let interrupt = Interrupt::listen()?;
+        Ok::<_, Failure>(Some(ceiling(&interrupt.token()).await?))
     })?;
     groups.extend(measured.as_ref().map(client::checks));
     let worst = worst(&groups);

@@ -225,14 +225,15 @@ impl Judging<'_> {
             decided = decide(&evidence);
         }
         // Write the result even if judging failed.
-        let kept = match evidence.candidate() {
+        let measured = evidence.candidate();
+        let kept = match &measured {
             Ok(Some(run)) => record::save(&output("result.json"), &run.file).map_err(cannot_keep),
             Ok(None) | Err(_) => Ok(()),
         };
         // The first failure explains more than later ones.
         let Decided { comparison, .. } = decided?;
         kept?;
-        let circumstances = self.circumstances(&comparison, &evidence)?;
+        let circumstances = self.circumstances(&comparison, measured?.as_ref())?;
         Ok(complete(comparison, circumstances))
     }
 
@@ -240,10 +241,9 @@ impl Judging<'_> {
     fn circumstances(
         &self,
         comparison: &Comparison,
-        evidence: &EvidenceFolder,
+        measured: Option<&Run>,
     ) -> Result<Circumstances, Failure> {
-        let measured = evidence.candidate()?;
-        let mut criteria = self.accepted.criteria_files(measured.as_ref());
+        let mut criteria = self.accepted.criteria_files(measured);
         criteria.push(policy_path(&self.args.policy).to_owned());
         let question = self.question;
         let accepted_commit = comparison.baseline.commit.as_deref();

@@ -11,6 +11,7 @@ use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::git::{GitError, work_tree};
 use crate::publish::change::{self, Base, Change, Target};
+use crate::publish::payload::Event;
 
 /// The hint for a clone without enough history.
 const FETCH: &str = "fetch the whole history: `fetch-depth: 0` at actions/checkout, `GIT_DEPTH: 0` on GitLab, `git fetch --unshallow` elsewhere";
@@ -24,11 +25,13 @@ pub(crate) fn change_here(
 ) -> Result<Option<Change>, Failure> {
     let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
     let of_event = match variable("GITHUB_EVENT_PATH") {
-        Some(path) => change::of_event(Path::new(&path)).map_err(|error| {
-            let message = format!("the base branch is unknown: {error}");
-            Failure::message(ExitStatus::EnvironmentFailed, message)
-                .hint("set it with `--baseline-ref REF`")
-        })?,
+        Some(path) => {
+            let event = Event::read(Path::new(&path)).map_err(|error| {
+                Failure::environment(format!("the base branch is unknown: {error}"))
+                    .hint("set it with `--baseline-ref REF`")
+            })?;
+            change::of_event(&event)
+        }
         None => None,
     };
     let found = of_event

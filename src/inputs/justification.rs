@@ -8,6 +8,7 @@ use crate::environment::Environment;
 use crate::event::{Events, InputEvent};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
+use crate::publish::payload::Event;
 use crate::publish::pull_request;
 use crate::report::comparison::Analysis;
 use crate::trial::Author;
@@ -90,8 +91,8 @@ pub(crate) fn find(
         return Ok(given);
     };
     // An invalid event gives no text; the rules then apply as without a text.
-    let text = match pull_request::text_of_event(Path::new(&event)) {
-        Ok(text) => text.unwrap_or_default(),
+    let text = match Event::read(Path::new(&event)) {
+        Ok(event) => pull_request::text_of_event(event).unwrap_or_default(),
         Err(error) => {
             events.emit(InputEvent::PullRequestTextUnknown {
                 reason: error.to_string(),

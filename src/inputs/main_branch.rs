@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::git::work_tree;
 use crate::publish::change;
+use crate::publish::payload::Event;
 use crate::record::format::Source;
 
 /// The main branch of a run, by its name or because the branch contains its commit. Otherwise the main branch as far as
@@ -44,7 +45,7 @@ fn main_branch_of_service(environment: &dyn Fn(&str) -> Option<String>) -> Optio
     let given = |name: &str| environment(name).filter(|value| !value.is_empty());
     let of_event = || {
         let path = given("GITHUB_EVENT_PATH").filter(|_| given("GITHUB_ACTIONS").is_some())?;
-        change::main_branch_of_event(Path::new(&path))
+        change::main_branch_of_event(Event::read(Path::new(&path)).ok()?)
     };
     of_event()
         .or_else(|| given("CI_DEFAULT_BRANCH"))

@@ -1,9 +1,7 @@
 //! Whether a CI job judges a proposed change, and its head and target: from the variables of the service and, on GitHub,
 //! the event. The base of the change is read from the clone, because the service's value may be old.
 
-use std::path::Path;
-
-use super::payload::{End, Event, EventError, PullRequest};
+use super::payload::{End, Event, PullRequest};
 use super::sha::Sha;
 
 /// A proposed change.
@@ -183,16 +181,7 @@ impl Target {
 
 /// The change of a GitHub event; `None` without a proposed change: the main branch, a tag, a schedule. A run on another
 /// branch is published on the pull request of that branch, so it counts as a change.
-pub fn of_event(path: &Path) -> Result<Option<Change>, EventError> {
-    Ok(proposed(&Event::read(path)?))
-}
-
-/// The same of an event's text.
-pub fn of_event_text(bytes: &[u8]) -> Result<Option<Change>, EventError> {
-    Ok(proposed(&Event::parse(bytes)?))
-}
-
-fn proposed(event: &Event) -> Option<Change> {
+pub fn of_event(event: &Event) -> Option<Change> {
     let commit = |text: &Option<String>| text.as_deref().and_then(Sha::parse);
     if let Some(pull) = &event.pull_request {
         return Some(of_pull_request(pull));
@@ -242,8 +231,8 @@ fn of_pull_request(pull: &PullRequest) -> Change {
 }
 
 /// The name of the main branch in a GitHub event.
-pub fn main_branch_of_event(path: &Path) -> Option<String> {
-    Event::read(path).ok()?.repository?.default_branch
+pub fn main_branch_of_event(event: Event) -> Option<String> {
+    event.repository?.default_branch
 }
 
 #[cfg(test)]
@@ -257,7 +246,7 @@ mod tests {
     const BASE: &str = "1111111111111111111111111111111111111111";
 
     fn of(event: &Value) -> Option<Change> {
-        of_event_text(event.to_string().as_bytes()).unwrap()
+        of_event(&Event::parse(event.to_string().as_bytes()).unwrap())
     }
 
     fn main() -> Target {
@@ -376,7 +365,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_event_panics(text in "(\\{|\\}|\"ref\"|\"pull_request\"|\"base\"|:|,|null|\"x\"|\\[|\\]|\\PC){0,40}") {
-            let _ = Event::parse(text.as_bytes()).map(|event| proposed(&event));
+            let _ = Event::parse(text.as_bytes()).map(|event| of_event(&event));
         }
     }
 }

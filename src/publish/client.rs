@@ -330,23 +330,23 @@ impl Client {
                 self.sleep(self.patience.second).await;
             }
             let answer = self.send(request).await?;
-            let message = answer::message(&answer.body);
+            let message = || answer::message(&answer.body);
             let status = answer.status;
             match answer::meaning(&answer, limited, clock::unix_time().as_secs()) {
                 Meaning::Done => return Ok(answer),
                 Meaning::Wait(seconds) => {
-                    let why = format!("HTTP {status}: {message}");
+                    let why = format!("HTTP {status}: {}", message());
                     self.wait(seconds, &why, &request.name()).await?;
                     limited += 1;
                 }
                 Meaning::Unclear => {
-                    return Err(request.unclear(format!("HTTP {status}: {message}")));
+                    return Err(request.unclear(format!("HTTP {status}: {}", message())));
                 }
                 Meaning::Refused(refusal) => {
                     return Err(ClientError::Refused {
                         request: request.name(),
                         status,
-                        message,
+                        message: message(),
                         refusal,
                     });
                 }

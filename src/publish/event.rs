@@ -111,11 +111,10 @@ pub struct Occasion {
 /// Where to publish for an event. `commit` is `GITHUB_SHA`, which applies to events without a pull request.
 pub fn occasion(
     event: &str,
-    text: &[u8],
+    content: &Event,
     ours: &Repository,
     commit: Option<&str>,
 ) -> Result<Occasion, EventError> {
-    let parsed = Event::parse(text)?;
     let missing = |part| EventError::Part {
         event: event.to_owned(),
         part,
@@ -123,7 +122,8 @@ pub fn occasion(
     let commit = commit.and_then(Sha::parse);
     match event {
         "merge_group" => {
-            let group = parsed.merge_group.ok_or_else(|| missing("merge_group"))?;
+            let group = content.merge_group.as_ref();
+            let group = group.ok_or_else(|| missing("merge_group"))?;
             let head = group.head_sha.as_deref().and_then(Sha::parse);
             Ok(Occasion {
                 base: group.base_ref.as_deref().map(branch),
@@ -131,15 +131,15 @@ pub fn occasion(
             })
         }
         "workflow_run" => {
-            let run = parsed.workflow_run.ok_or_else(|| missing("workflow_run"))?;
-            of_workflow_run(&run, ours).map_err(missing)
+            let run = content.workflow_run.as_ref();
+            let run = run.ok_or_else(|| missing("workflow_run"))?;
+            of_workflow_run(run, ours).map_err(missing)
         }
         "push" => {
             // For an annotated tag it is the tag object, not a commit.
-            let is_tag = parsed
-                .reference
-                .is_some_and(|reference| reference.starts_with("refs/tags/"));
-            let after = parsed.after.as_deref().and_then(Sha::parse);
+            let reference = content.reference.as_deref();
+            let is_tag = reference.is_some_and(|reference| reference.starts_with("refs/tags/"));
+            let after = content.after.as_deref().and_then(Sha::parse);
             let head = if is_tag {
                 commit.or(after)
             } else {
@@ -155,7 +155,7 @@ pub fn occasion(
             ..of_commit(commit)
         }),
         "issue_comment" | "issues" => {
-            let issue = parsed.issue.ok_or_else(|| missing("issue"))?;
+            let issue = content.issue.as_ref().ok_or_else(|| missing("issue"))?;
             let number = issue.number.filter(|_| issue.pull_request.is_some());
             // GITHUB_SHA is the head of the default branch here, not the measured commit.
             Ok(Occasion {
@@ -163,8 +163,8 @@ pub fn occasion(
                 ..of_commit(None)
             })
         }
-        _ => match &parsed.pull_request {
-            Some(pull) => of_pull_request(&parsed, pull, ours).map_err(missing),
+        _ => match &content.pull_request {
+            Some(pull) => of_pull_request(content, pull, ours).map_err(missing),
             None => Ok(of_commit(commit)),
         },
     }
@@ -272,7 +272,8 @@ mod tests {
     }
 
     fn of(event: &str, json: &Value) -> Result<Occasion, EventError> {
-        occasion(event, json.to_string().as_bytes(), &ours(), Some(MERGE))
+        let content = Event::parse(json.to_string().as_bytes())?;
+        occasion(event, &content, &ours(), Some(MERGE))
     }
 
     fn pull_request(action: &str, home: &str) -> Value {
@@ -412,10 +413,11 @@ mod tests {
             number in any::<i64>(),
             text in "(\\PC|/|refs/heads/gh-readonly-queue/|pr-1-){0,20}"
         ) {
-            let _result = occasion(&event, &bytes, &ours(), Some(&text));
+            let _result = Event::parse(&bytes).map(|content| occasion(&event, &content, &ours(), Some(&text)));
             let odd = json!({"number": number, "after": text, "merge_group": {"head_sha": HEAD, "head_ref": text},
                 "pull_request": {"head": {"sha": text}}, "workflow_run": {"head_sha": text, "pull_requests": [{"head": null}]}});
-            if let Ok(occasion) = occasion(&event, odd.to_string().as_bytes(), &ours(), None) {
+            let odd = Event::parse(odd.to_string().as_bytes());
+            if let Ok(occasion) = odd.and_then(|content| occasion(&event, &content, &ours(), None)) {
                 prop_assert!(occasion.head.is_none_or(|sha| sha.text().len() >= 40));
             }
         }

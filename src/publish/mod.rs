@@ -14,7 +14,7 @@ pub mod comment;
 mod cut;
 pub mod event;
 mod history;
-mod payload;
+pub mod payload;
 pub mod pull_request;
 pub mod pulls;
 pub mod sha;

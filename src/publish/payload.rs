@@ -27,8 +27,9 @@ pub enum EventError {
     },
 }
 
-#[derive(Deserialize)]
-pub(super) struct Event {
+/// An event.
+#[derive(Debug, Deserialize)]
+pub struct Event {
     pub(super) action: Option<String>,
     pub(super) label: Option<Label>,
     pub(super) number: Option<u64>,
@@ -42,12 +43,12 @@ pub(super) struct Event {
     pub(super) repository: Option<Home>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct Label {
     pub(super) name: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct PullRequest {
     pub(super) number: Option<u64>,
     pub(super) body: Option<String>,
@@ -57,7 +58,7 @@ pub(super) struct PullRequest {
 }
 
 /// One end of a pull request.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct End {
     pub(super) sha: Option<String>,
     #[serde(rename = "ref")]
@@ -66,31 +67,31 @@ pub(super) struct End {
 }
 
 /// The repository in which the event happened.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct Home {
     pub(super) default_branch: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct Named {
     pub(super) id: Option<u64>,
     pub(super) full_name: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct Issue {
     pub(super) number: Option<u64>,
     pub(super) pull_request: Option<serde::de::IgnoredAny>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct MergeGroup {
     pub(super) base_sha: Option<String>,
     pub(super) base_ref: Option<String>,
     pub(super) head_sha: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct WorkflowRun {
     pub(super) event: Option<String>,
     pub(super) id: Option<u64>,
@@ -105,11 +106,12 @@ pub(super) struct WorkflowRun {
 
 impl Event {
     /// The event of a file (`$GITHUB_EVENT_PATH`).
-    pub(super) fn read(path: &Path) -> Result<Self, EventError> {
+    pub fn read(path: &Path) -> Result<Self, EventError> {
         Self::parse(&files::read_within(path, limits::EVENT)?)
     }
 
-    pub(super) fn parse(text: &[u8]) -> Result<Self, EventError> {
+    /// The event of a text.
+    pub fn parse(text: &[u8]) -> Result<Self, EventError> {
         json::parse(text).map_err(|error| EventError::Json(error.to_string()))
     }
 }

@@ -1,8 +1,6 @@
 //! Sections for perfgate in a pull request's text. The text is untrusted: data, never instructions.
 
-use std::path::Path;
-
-use super::payload::{Event, EventError};
+use super::payload::Event;
 
 /// The heading of the reason for accepting a regression.
 const ACCEPTED: &str = "perfgate accepted";
@@ -10,14 +8,10 @@ const ACCEPTED: &str = "perfgate accepted";
 /// Beginning of a line with such a reason.
 const ACCEPT: &str = "perf-accept:";
 
-/// The text of the pull request in an event file (`$GITHUB_EVENT_PATH`); `None` for other events and if the text is
-/// empty.
-pub fn text_of_event(path: &Path) -> Result<Option<String>, EventError> {
-    let event = Event::read(path)?;
-    Ok(event
-        .pull_request
-        .and_then(|pull_request| pull_request.body)
-        .filter(|body| !body.trim().is_empty()))
+/// The text of the pull request in an event; `None` for other events and if the text is empty.
+pub fn text_of_event(event: Event) -> Option<String> {
+    let text = event.pull_request?.body?;
+    (!text.trim().is_empty()).then_some(text)
 }
 
 /// The reason to accept a regression: the section `perfgate accepted`, or else the last line `perf-accept: REASON` outside
@@ -52,8 +46,8 @@ fn lines(text: &str) -> impl Iterator<Item = (&str, bool)> {
     })
 }
 
-/// The section of a heading, in any case and at any level, up to the next heading of the same or a higher level, without HTML comments (from
-/// templates).
+/// The section of a heading, in any case and at any level, up to the next heading of the same or a higher level, without
+/// HTML comments (from templates).
 pub fn section(text: &str, wanted: &str) -> Option<String> {
     let mut section: Option<(usize, Vec<&str>)> = None;
     for (line, in_code) in lines(text) {
@@ -144,21 +138,12 @@ mod tests {
 
     #[test]
     fn an_event_of_something_else_has_no_text() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("event.json");
-        let text = |event: &str| {
-            crate::files::write_atomically(&path, event.as_bytes()).unwrap();
-            text_of_event(&path)
-        };
-        assert_eq!(
-            text(r#"{"pull_request": {"body": "x"}}"#)
-                .unwrap()
-                .as_deref(),
-            Some("x")
-        );
-        assert_eq!(text(r#"{"pull_request": {"body": null}}"#).unwrap(), None);
-        assert_eq!(text(r#"{"ref": "refs/heads/main"}"#).unwrap(), None);
-        assert!(text("rubbish").is_err());
+        let text = |event: &str| text_of_event(Event::parse(event.as_bytes()).unwrap());
+        let body = text(r#"{"pull_request": {"body": "x"}}"#);
+        assert_eq!(body.as_deref(), Some("x"));
+        assert_eq!(text(r#"{"pull_request": {"body": null}}"#), None);
+        assert_eq!(text(r#"{"pull_request": {"body": " "}}"#), None);
+        assert_eq!(text(r#"{"ref": "refs/heads/main"}"#), None);
     }
 
     #[test]

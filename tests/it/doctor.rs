@@ -1,8 +1,12 @@
 //! `perfgate doctor`: can this machine measure what the plan asks for?
 
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 
-use crate::support::{Ran, command, run, write};
+use rustix::process::Signal;
+
+use crate::support::{Ran, Running, command, run, write};
 
 /// A doctor that finds no container engine: every place where one is looked for is given, and empty.
 fn without_engine(folder: &Path, arguments: &[&str]) -> Ran {
@@ -153,4 +157,21 @@ fn doctor_finds_rules_that_no_run_of_the_plan_can_be_judged_by() {
         let text = without_engine(at, &["doctor", "--quick"]).expect(0).stdout;
         assert!(!text.contains("\nplan\n"), "the plan has no fault: {text}");
     }
+}
+
+#[test]
+fn a_signal_ends_doctor_while_the_engine_does_not_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("silent.sock");
+    let engine = UnixListener::bind(&socket).unwrap();
+    let mut doctor = command(folder.path(), &["doctor", "--quick"]);
+    doctor.env("DOCKER_HOST", format!("unix://{}", socket.display()));
+    let mut doctor = Running(doctor.spawn().unwrap());
+    let (_asked, _) = engine.accept().unwrap();
+    let id = rustix::process::Pid::from_child(&doctor.0);
+    rustix::process::kill_process(id, Signal::TERM).unwrap();
+    assert_eq!(
+        doctor.0.wait().unwrap().signal(),
+        Some(Signal::TERM.as_raw())
+    );
 }

@@ -23,11 +23,11 @@ use crate::publish::acceptance::{Found, Question};
 use crate::publish::change::{Change, Target};
 use crate::publish::client::{Client, ClientError, Patience};
 use crate::publish::event::{self, Occasion, Pull, Repository, RunId};
+use crate::publish::payload::Event;
 use crate::publish::pulls::{self, NoPullRequest, PullRequest};
 use crate::publish::sha::Sha;
 use crate::report::comparison::{Acceptance, Comparison, Verdict};
 use crate::text::sanitize;
-use crate::{files, limits};
 
 /// Default address of the API.
 const DEFAULT_API: &str = "https://api.github.com";
@@ -434,9 +434,10 @@ fn occasion(
     let Some((name, path)) = event else {
         return Ok(None);
     };
-    let json = files::read_within(Path::new(&path), limits::EVENT)
-        .map_err(|error| Failure::new(ExitStatus::Usage, error))?;
-    event::occasion(&name, &json, repository, variable("GITHUB_SHA").as_deref())
+    let content = Event::read(Path::new(&path));
+    let commit = variable("GITHUB_SHA");
+    content
+        .and_then(|content| event::occasion(&name, &content, repository, commit.as_deref()))
         .map(Some)
         .map_err(|error| Failure::usage(sanitize::line(&error.to_string())))
 }
