@@ -49,16 +49,17 @@ pub fn register_variable(name: &str, value: &str) {
     }
 }
 
-/// Whether the name of a variable or an option marks a secret, by whole words: `MAX_TOKENS` is a number.
+/// Whether the name of a variable, a header or a key of YAML marks a secret, by the ends of its words: `PGPASSWORD` and
+/// `TOKEN2` do, `MAX_TOKENS` is a number.
 pub fn is_secret_name(name: &str) -> bool {
     const SECRET_NAME_PARTS: [&str; 11] = [
         "token",
         "key",
         "keys",
-        "apikey",
         "secret",
         "secrets",
         "password",
+        "passwords",
         "passwd",
         "credential",
         "credentials",
@@ -67,11 +68,12 @@ pub fn is_secret_name(name: &str) -> bool {
     // The path of a file with a secret is not a secret.
     const PLACES: [&str; 6] = ["file", "path", "dir", "sock", "socket", "url"];
     let name = name.to_ascii_lowercase();
-    let has = |words: &[&str]| {
-        name.split(['_', '-', '.'])
-            .any(|word| words.contains(&word))
+    let words = || name.split(['_', '-', '.']);
+    let is_part = |word: &str| {
+        let word = word.trim_end_matches(|c: char| c.is_ascii_digit());
+        SECRET_NAME_PARTS.iter().any(|part| word.ends_with(part))
     };
-    has(&SECRET_NAME_PARTS) && !has(&PLACES)
+    words().any(is_part) && !words().any(|word| PLACES.contains(&word))
 }
 
 /// Options of engines whose values are secrets, written with hyphens; engines accept underscores too.
@@ -214,5 +216,28 @@ mod tests {
         register_variable("MAX_TOKENS", "16384");
         register_variable("HF_TOKEN", "tok-en7");
         assert_eq!(masked("DEBUG7 16384 tok-en7"), "DEBUG7 16384 ***");
+    }
+
+    #[test]
+    fn a_name_marks_a_secret_by_the_ends_of_its_words() {
+        for secret in [
+            "HF_TOKEN",
+            "api-key",
+            "X-ApiKey",
+            "PGPASSWORD",
+            "TOKEN2",
+            "aws.secret.id",
+        ] {
+            assert!(is_secret_name(secret), "{secret}");
+        }
+        for setting in [
+            "MAX_TOKENS",
+            "tokenizer",
+            "HF_TOKEN_PATH",
+            "SSH_AUTH_SOCK",
+            "author",
+        ] {
+            assert!(!is_secret_name(setting), "{setting}");
+        }
     }
 }

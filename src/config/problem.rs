@@ -102,16 +102,12 @@ impl Collector {
         }
     }
 
-    /// The line of a byte, counted from 1.
-    fn line(&self, byte: usize) -> usize {
-        self.lines.partition_point(|begin| *begin <= byte)
-    }
-
     /// The place of a byte.
     pub(super) fn place(&self, byte: usize) -> Place {
+        let line = self.lines.partition_point(|begin| *begin <= byte);
         Place {
             file: self.file.clone(),
-            line: u32::try_from(self.line(byte)).unwrap_or(u32::MAX),
+            line: u32::try_from(line).unwrap_or(u32::MAX),
         }
     }
 
@@ -169,16 +165,14 @@ impl Collector {
     }
 
     fn add(&mut self, code: Code, span: &Range<usize>, message: String, hint: Option<String>) {
-        let span = self.within(span);
-        let line = self.line(span.start);
-        let before = &self.source[self.lines[line - 1]..span.start];
         self.problems.push(ConfigProblem {
             code,
             message: one_line(message),
             hint,
-            line,
-            column: before.chars().count() + 1,
-            span,
+            // Set in `locate`, in one pass over the text for all problems.
+            line: 1,
+            column: 1,
+            span: self.within(span),
         });
     }
 
@@ -197,11 +191,27 @@ impl Collector {
             self.push(Code::Syntax, &(0..0), "the file could not be read");
         }
         self.problems.sort_by_key(|problem| problem.span.start);
+        self.locate();
         Err(Problems {
             source: self.masked_source(),
             file: self.file,
             problems: self.problems,
         })
+    }
+
+    /// Sets line and column of the problems, which are sorted by position.
+    fn locate(&mut self) {
+        let (mut line, mut column, mut passed) = (1, 1, 0);
+        for problem in &mut self.problems {
+            for character in self.source[passed..problem.span.start].chars() {
+                column += 1;
+                if character == '\n' {
+                    (line, column) = (line + 1, 1);
+                }
+            }
+            passed = problem.span.start;
+            (problem.line, problem.column) = (line, column);
+        }
     }
 
     /// The text with one star for each byte of a secret, so that positions stay the same.

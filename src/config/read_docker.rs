@@ -10,6 +10,9 @@ use super::{DockerPlan, GpuRequest, HfCache, Network, Pull, headers};
 /// The smallest memory limit that container engines accept.
 const MIN_MEMORY: u64 = 6 << 20;
 
+/// More GPUs than a machine has.
+const MAX_GPUS: u32 = 1024;
+
 pub(super) fn read_docker(node: &Node, collector: &mut Collector) -> Option<DockerPlan> {
     let mut fields = Fields::of(node, "server.docker", collector)?;
     let image = fields.require("image", "vllm/vllm-openai:v0.32.0", text);
@@ -164,13 +167,11 @@ fn read_gpus(node: &Node, what: &str, collector: &mut Collector) -> Option<GpuRe
             collector.invalid_with_hint(node, message, "write `none`, or remove it")
         }
         Value::Sequence(_) => texts(node, what, collector).map(GpuRequest::Devices),
-        // A quoted number is a text.
-        Value::Scalar { text, quoted }
-            if let Some(request) = gpus(text)
-                && !(*quoted && text.parse::<u32>().is_ok()) =>
-        {
-            Some(request)
+        Value::Scalar { text, .. } if is_number(text) => {
+            number(0..=MAX_GPUS)(node, what, collector)?;
+            gpus(text)
         }
+        Value::Scalar { text, .. } if let Some(request) = gpus(text) => Some(request),
         Value::Scalar { .. } | Value::Mapping(_) => {
             let message = format!(
                 "`{what}` must be `all`, `none`, a number of GPUs, or a list of ids as in `[0, 1]`"
@@ -180,12 +181,16 @@ fn read_gpus(node: &Node, what: &str, collector: &mut Collector) -> Option<GpuRe
     }
 }
 
-/// `all`, `none`, or a number up to 1024.
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_digit())
+}
+
+/// `all`, `none`, or a number up to [`MAX_GPUS`].
 pub(super) fn gpus(text: &str) -> Option<GpuRequest> {
     match (text, text.parse()) {
         ("all", _) => Some(GpuRequest::All),
         ("none", _) | (_, Ok(0)) => Some(GpuRequest::None),
-        (_, Ok(count @ 1..=1024)) => Some(GpuRequest::Count(count)),
+        (_, Ok(count @ 1..=MAX_GPUS)) => Some(GpuRequest::Count(count)),
         (_, Ok(_) | Err(_)) => None,
     }
 }
@@ -193,15 +198,11 @@ pub(super) fn gpus(text: &str) -> Option<GpuRequest> {
 /// `0,1`, `0:1` (slice 1 of GPU 0), `GPU-8f3c…` or `nvidia.com/gpu=0`: indices, UUIDs, or full names for podman.
 pub(super) fn gpu_ids(text: &str) -> Option<GpuRequest> {
     let ids: Vec<String> = text.split(',').map(|id| id.trim().to_owned()).collect();
-    let is_index = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit());
     let is_id = |id: &String| {
-        id.split(':').all(is_index)
-            || id.starts_with("GPU-")
-            || id.starts_with("MIG-")
-            || id.contains("/gpu=")
+        let is_name = id.starts_with("GPU-") || id.starts_with("MIG-") || id.contains("/gpu=");
+        is_name || id.split(':').all(is_number)
     };
-    let is_count = ids.len() == 1 && text.parse::<u32>().is_ok();
-    (ids.iter().all(is_id) && !is_count).then_some(GpuRequest::Devices(ids))
+    (ids.iter().all(is_id) && !is_number(text.trim())).then_some(GpuRequest::Devices(ids))
 }
 
 #[cfg(test)]
@@ -269,9 +270,17 @@ mod tests {
 
     #[test]
     fn gpus_are_all_none_a_number_or_ids() {
-        for wrong in [
-            "al", "\"0,1\"", "\"2\"", "device=0", "2000", "-1", "1.5", "{a: 1}",
+        for (wrong, message) in [
+            ("\"2\"", "`server.docker.gpus` must be a number, not a text"),
+            (
+                "2000",
+                "`server.docker.gpus` is 2000; it must be between 0 and 1024",
+            ),
         ] {
+            let problem = docker(&format!("gpus: {wrong}")).unwrap_err();
+            assert!(problem.contains(message), "{wrong}: {problem}");
+        }
+        for wrong in ["al", "\"0,1\"", "device=0", "-1", "1.5", "{a: 1}"] {
             let problem = docker(&format!("gpus: {wrong}")).unwrap_err();
             let message = "`server.docker.gpus` must be `all`, `none`, a number of GPUs, or a list of ids as in `[0, 1]`";
             assert!(problem.contains(message), "{wrong}: {problem}");
@@ -286,7 +295,18 @@ mod tests {
         for one in ["0:1", "GPU-8f3c", "MIG-GPU-8f3c/1/0", "nvidia.com/gpu=0"] {
             assert_eq!(flag(one), Ok(GpuRequest::Devices(vec![one.to_owned()])));
         }
-        for wrong in ["al", "device=0", "0,", "0:", "", "2000", "-1", "0,x"] {
+        let wrong = [
+            "al",
+            "device=0",
+            "0,",
+            "0:",
+            "",
+            "2000",
+            "99999999999",
+            "-1",
+            "0,x",
+        ];
+        for wrong in wrong {
             assert!(flag(wrong).is_err(), "{wrong}");
         }
     }

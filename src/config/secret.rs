@@ -8,10 +8,7 @@ use std::ops::Range;
 use super::headers::{is_header_name, is_name};
 use super::node::{Node, Value};
 use crate::metric::nearest;
-use crate::secret::{self, is_secret_option};
-
-/// Parts of names whose values are secrets, for text that is not valid YAML and so has no tree.
-const SECRET_NAME_PARTS: [&str; 4] = ["TOKEN", "KEY", "SECRET", "PASSW"];
+use crate::secret::{is_secret_name, is_secret_option};
 
 /// Values of every `env` and of all `headers`, in any shape, and values elsewhere that look like secrets. Names stay
 /// visible: the message is about them.
@@ -106,14 +103,14 @@ fn walk(node: &Node, source: &str, in_env: bool, spans: &mut Vec<Range<usize>>) 
                 if in_env && !is_name(&key.name) {
                     spans.push(after_equals(source, key.span.clone()));
                 }
-                let is_secret = is_secret_name(&key.name) || secret::is_secret_name(&key.name);
+                let is_env = key.name == "env";
                 match &value.value {
-                    _ if in_env || is_headers(&key.name) => walk_headers(value, false, spans),
-                    Value::Scalar { .. } if is_secret || key.name == "env" => {
-                        spans.push(value.span.clone());
+                    _ if in_env || is_headers(&key.name) || is_secret_name(&key.name) => {
+                        walk_headers(value, false, spans);
                     }
+                    Value::Scalar { .. } if is_env => spans.push(value.span.clone()),
                     Value::Scalar { .. } | Value::Sequence(_) | Value::Mapping(_) => {
-                        walk(value, source, in_env || key.name == "env", spans);
+                        walk(value, source, is_env, spans);
                     }
                 }
             }
@@ -130,13 +127,6 @@ fn after_equals(source: &str, span: Range<usize>) -> Range<usize> {
 
 fn is_variable(name: &str) -> bool {
     is_name(name) && !name.contains(|c: char| c.is_ascii_lowercase())
-}
-
-fn is_secret_name(name: &str) -> bool {
-    is_variable(name)
-        && SECRET_NAME_PARTS
-            .iter()
-            .any(|telling| name.contains(telling))
 }
 
 /// The letters, digits and underscores at the end of a text.
@@ -161,7 +151,7 @@ pub(super) fn in_text(source: &str) -> Vec<Range<usize>> {
         if separator == ":" && is_headers(key) {
             covered = end_of_block(source, at);
             spans.push(at + 1..covered);
-        } else if is_secret_name(name) || (separator == "=" && is_variable(name)) {
+        } else if is_secret_name(key) || (separator == "=" && is_variable(name)) {
             let rest = &source[at + 1..];
             covered = at + 1 + rest.find('\n').unwrap_or(rest.len());
             spans.push(at + 1..covered);
@@ -189,17 +179,25 @@ fn end_of_block(source: &str, at: usize) -> usize {
 /// The credentials and the query of `scheme://user:password@host/path?query`.
 fn addresses(source: &str) -> Vec<Range<usize>> {
     let mut spans = Vec::new();
+    let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'');
+    let mut covered = 0;
     for (at, sign) in source.match_indices("://") {
+        // The end of a query is searched once, also in a long text of many addresses.
+        if at < covered {
+            continue;
+        }
         let start = at + sign.len();
-        let address = &source[start..];
-        let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'');
-        let address = &address[..address.find(ends).unwrap_or(address.len())];
-        let host = address.find(['/', '?', '#']).unwrap_or(address.len());
-        if let Some(sign) = address[..host].rfind('@') {
+        let rest = &source[start..];
+        let host = rest.find(|c| ends(c) || matches!(c, '/' | '?' | '#'));
+        if let Some(sign) = rest[..host.unwrap_or(rest.len())].rfind('@') {
             spans.push(start..start + sign);
         }
-        if let Some(query) = address.find('?') {
-            spans.push(start + query + 1..start + address.len());
+        let path = &rest[..rest.find("://").unwrap_or(rest.len())];
+        let stop = path.find(|c| ends(c) || c == '?');
+        if let Some(stop) = stop.filter(|stop| path[*stop..].starts_with('?')) {
+            let query = start + stop + 1;
+            covered = query + source[query..].find(ends).unwrap_or(source.len() - query);
+            spans.push(query..covered);
         }
     }
     spans.retain(|span| !span.is_empty());
@@ -259,6 +257,12 @@ mod tests {
             "server: {docker: {image: i, env: {HF_TOKEN: [sesame]}}}",
             "server: {docker: {image: i, env: sesame}}",
             "api_key: sesame",
+            "api_keys: [sesame, {a: sesame}]",
+            "PGPASSWORD: sesame",
+            "api_key: sesame\nserver: [",
+            "\"api-key\": sesame\nserver: [",
+            "a: http://b,http://c/?token=sesame",
+            "a: http://b/?from=http://c/&token=sesame",
             "server:\n  docker:\n    image: i\n    args: \"--api-key sesame\"\n",
             "server:\n  docker:\n    image: i\n    args: [--api-key, sesame, {a: b}]\n",
             "server: {docker: {image: i, args: [--api_key=sesame], bogus: 1}}",
@@ -278,6 +282,14 @@ mod tests {
                 !problems.to_string().contains("sesame"),
                 "{source}\n{problems}"
             );
+        }
+    }
+
+    /// A change controls the file, which may be eight times as long: a search that is not linear would take hours.
+    #[test]
+    fn a_long_line_of_addresses_is_read_in_a_moment() {
+        for line in ["://", "://?", "://a@", "--api-key ", "KEY=", "\"key\":"] {
+            super::in_text(&line.repeat((1 << 19) / line.len()));
         }
     }
 

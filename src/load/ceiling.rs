@@ -102,7 +102,7 @@ async fn drive(
     tokens: u32,
     cancel: &CancellationToken,
 ) -> Result<(ClientLoad, f64), LoadError> {
-    let drive = LoadTest {
+    let load_test = LoadTest {
         client: Client::find(&format!("http://{address}/"), None).await?,
         template: RequestTemplate {
             endpoint: Endpoint::Completions,
@@ -126,7 +126,7 @@ async fn drive(
         seed: 0,
         stop_conditions: StopConditions::default(),
     };
-    let driven = drive.run_against_own(cancel).await?;
+    let driven = load_test.run_against_own(cancel).await?;
     match driven.traces.iter().find(|trace| !trace.outcome.is_ok()) {
         Some(unanswered) => Err(LoadError::Broken(format!(
             "a request to perfgate's own server {}",

@@ -119,14 +119,14 @@ fn request(index: usize, follows: Option<Follows>) -> Request {
 }
 
 async fn drive(address: SocketAddr, load: LoadPoint, requests: Vec<Request>) -> LoadResult {
-    let drive = order(address, load, requests).await;
-    drive
+    let load_test = load_test(address, load, requests).await;
+    load_test
         .run(Arc::default(), &CancellationToken::new())
         .await
         .unwrap()
 }
 
-async fn order(address: SocketAddr, load: LoadPoint, requests: Vec<Request>) -> LoadTest {
+async fn load_test(address: SocketAddr, load: LoadPoint, requests: Vec<Request>) -> LoadTest {
     LoadTest {
         client: Client::find(&format!("http://{address}/v1/completions"), None)
             .await
@@ -322,8 +322,8 @@ async fn turns_after_a_failed_one_are_counted_as_failed() {
 #[tokio::test]
 async fn cancelling_ends_a_measurement_at_once() {
     let address = server(|_| Action::Silence);
-    let mut drive = order(address, LoadPoint::Concurrency(2), vec![request(0, None)]).await;
-    drive.timeout = Duration::from_mins(1);
+    let mut load_test = load_test(address, LoadPoint::Concurrency(2), vec![request(0, None)]).await;
+    load_test.timeout = Duration::from_mins(1);
     let cancel = CancellationToken::new();
     let stop = cancel.clone();
     tokio::spawn(async move {
@@ -331,7 +331,7 @@ async fn cancelling_ends_a_measurement_at_once() {
         stop.cancel();
     });
     let began = Instant::now();
-    let ended = drive.run(Arc::default(), &cancel).await;
+    let ended = load_test.run(Arc::default(), &cancel).await;
     assert!(matches!(ended, Err(LoadError::Cancelled)));
     assert!(began.elapsed() < Duration::from_secs(5));
 }
@@ -344,9 +344,9 @@ async fn no_request_starts_after_the_time_limit() {
         burstiness: f64::INFINITY,
     };
     let requests = (0..100).map(|index| request(index, None)).collect();
-    let mut drive = order(address, rate, requests).await;
-    drive.duration = Some(Duration::from_millis(520));
-    let driven = drive
+    let mut load_test = load_test(address, rate, requests).await;
+    load_test.duration = Some(Duration::from_millis(520));
+    let driven = load_test
         .run(Arc::default(), &CancellationToken::new())
         .await
         .unwrap();
@@ -367,9 +367,9 @@ async fn a_server_that_never_answers_is_given_up_and_the_rest_is_not_sent() {
 async fn a_measurement_ends_when_more_requests_fail_than_allowed() {
     let address = server(|_| Action::Drop);
     let requests = (0..24).map(|index| request(index, None)).collect();
-    let mut order = order(address, LoadPoint::Concurrency(1), requests).await;
-    order.stop_conditions.most_failures = Some(2);
-    let driven = order
+    let mut load_test = load_test(address, LoadPoint::Concurrency(1), requests).await;
+    load_test.stop_conditions.most_failures = Some(2);
+    let driven = load_test
         .run(Arc::default(), &CancellationToken::new())
         .await
         .unwrap();
@@ -405,9 +405,9 @@ async fn unrequested_bytes_close_the_connection_and_are_counted_or_end_the_measu
             _ => Action::Answer,
         });
         let requests = vec![request(0, None), request(1, Some(follows))];
-        let mut order = order(address, LoadPoint::Concurrency(1), requests).await;
-        order.stop_conditions.most_unasked = most_unasked;
-        let driven = order
+        let mut load_test = load_test(address, LoadPoint::Concurrency(1), requests).await;
+        load_test.stop_conditions.most_unasked = most_unasked;
+        let driven = load_test
             .run(Arc::default(), &CancellationToken::new())
             .await
             .unwrap();
