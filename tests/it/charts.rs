@@ -259,9 +259,27 @@ fn a_page_of_many_scenarios_stays_small_and_draws_violated_rules_first() {
 }
 
 #[test]
+fn a_scenario_without_rules_has_its_charts_on_a_page_that_leaves_none_out() {
+    let mut two = many_scenarios(&rich(), 2);
+    two.judgements.retain(|row| row.scenario == "load 1");
+    let html = render::html::report(&two).unwrap();
+    assert!(!html.contains("id=\"undrawn\""));
+    let (_, section) = html.split_once("<section id=\"where\">").unwrap();
+    let (section, _) = section.split_once("</section>").unwrap();
+    assert!(section.contains("load 0") && section.contains("load 1"));
+}
+
+#[test]
 fn a_page_of_hundreds_of_load_points_stays_small_and_reports_the_omitted_ones() {
-    let html = render::html::report(&many_scenarios(&rich(), 1000)).unwrap();
+    let mut many = many_scenarios(&rich(), 1000);
+    for row in &mut many.judgements {
+        row.baseline.values[0].void = Some("throttled".to_owned());
+    }
+    let html = render::html::report(&many).unwrap();
     assert!(html.len() <= 1_000_000, "{}", html.len());
+    // Repeats that do not count are listed where their rows are.
+    let void = |load: usize| format!("load {load}: repeat 1 does not count");
+    assert!(html.contains(&void(999)) && !html.contains(&void(998)));
     assert!(html.contains("scenarios are left out too"));
     // The summary is of all scenarios, listed or not.
     assert!(html.contains("1000 scenarios"));
