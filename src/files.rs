@@ -81,8 +81,8 @@ fn whole_text(path: &Path, limit: Limit) -> io::Result<String> {
 
 fn whole(path: &Path, limit: Limit) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
-    let told = file.metadata()?.len();
-    if told > limit.bytes {
+    let size = file.metadata()?.len();
+    if size > limit.bytes {
         return Err(too_large(limit));
     }
     bounded(file, limit)

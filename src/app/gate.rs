@@ -98,9 +98,7 @@ fn judged(
     *name = Some(plan.name.clone());
     server_of(plan)?;
     feasible::check_requests(plan, &context.events)?;
-    for server in [&plan.server, &plan.base].into_iter().flatten() {
-        launch::check_variables(server, context.environment)?;
-    }
+    launch::check_variables(plan, context.environment)?;
     let policy = policy_at(&args.policy, base_ref)?;
     let accepted = Accepted::of(
         args,

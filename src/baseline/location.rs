@@ -4,8 +4,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::secret;
-
 /// Separator after a scheme.
 const SCHEME_ENDS: &str = "://";
 
@@ -87,20 +85,17 @@ impl FromStr for Location {
         let Some((scheme, rest)) = text.split_once(SCHEME_ENDS) else {
             return Ok(Self::Folder(PathBuf::from(text)));
         };
-        let location = match scheme.to_ascii_lowercase().as_str() {
-            "s3" => bucket(Cloud::S3, rest),
-            "gs" => bucket(Cloud::Google, rest),
-            "az" => bucket(Cloud::Azure, rest),
+        let cloud = match scheme.to_ascii_lowercase().as_str() {
+            "s3" => Cloud::S3,
+            "gs" => Cloud::Google,
+            "az" => Cloud::Azure,
             "file" => return file(text).map(Self::Folder),
             _ => {
                 let letters = scheme.chars().filter(char::is_ascii_alphanumeric);
-                Err(LocationError::Scheme(letters.take(12).collect()))
+                return Err(LocationError::Scheme(letters.take(12).collect()));
             }
         };
-        // The usage error of the command line repeats the text.
-        location
-            .map(Self::Bucket)
-            .inspect_err(|_invalid| secret::register(rest))
+        bucket(cloud, rest).map(Self::Bucket)
     }
 }
 

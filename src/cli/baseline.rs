@@ -6,6 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::TextOrJson;
 use super::compare::PolicyArgs;
+use super::values::location;
 use crate::baseline::Location;
 
 /// Options of `perfgate baseline`.
@@ -39,7 +40,7 @@ const LOCATION_HELP: &str = "Folder or bucket of all baselines: a path, s3://BUC
 #[derive(Debug, Args)]
 pub struct StorageArgs {
     /// Location of the baselines.
-    #[arg(long, value_name = "LOCATION", default_value = "baselines", help = LOCATION_HELP)]
+    #[arg(long, value_name = "LOCATION", default_value = "baselines", value_parser = location, help = LOCATION_HELP)]
     pub baselines: Location,
 }
 

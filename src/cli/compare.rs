@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
 
-use super::values::threshold;
+use super::values::{location, threshold};
 use crate::baseline::Location;
 
 const EXAMPLES: &str = "\
@@ -38,6 +38,7 @@ pub struct CompareArgs {
     #[arg(
         long,
         value_name = "LOCATION",
+        value_parser = location,
         requires = "candidate",
         conflicts_with_all = ["ledger", "release"]
     )]

@@ -1,6 +1,15 @@
 //! Values of flags.
 
+use crate::baseline::{Location, LocationError};
 use crate::config::parse_percentage;
+use crate::secret;
+
+/// A location of baselines. The usage error repeats an invalid one, which may contain a password.
+pub(super) fn location(text: &str) -> Result<Location, LocationError> {
+    let (_, after_scheme) = text.split_once("://").unwrap_or(("", text));
+    text.parse()
+        .inspect_err(|_invalid| secret::register(after_scheme))
+}
 
 /// A share as a ratio or a percentage.
 fn ratio(text: &str) -> Result<f64, String> {

@@ -190,12 +190,15 @@ pub(super) fn gpus(text: &str) -> Option<GpuRequest> {
     }
 }
 
-/// `0,1`, `GPU-8f3c…` or `nvidia.com/gpu=0`: indices, UUIDs, or full names for podman.
+/// `0,1`, `0:1` (slice 1 of GPU 0), `GPU-8f3c…` or `nvidia.com/gpu=0`: indices, UUIDs, or full names for podman.
 pub(super) fn gpu_ids(text: &str) -> Option<GpuRequest> {
     let ids: Vec<String> = text.split(',').map(|id| id.trim().to_owned()).collect();
+    let is_index = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit());
     let is_id = |id: &String| {
-        let is_index = !id.is_empty() && id.chars().all(|c| c.is_ascii_digit());
-        is_index || id.starts_with("GPU-") || id.starts_with("MIG-") || id.contains("/gpu=")
+        id.split(':').all(is_index)
+            || id.starts_with("GPU-")
+            || id.starts_with("MIG-")
+            || id.contains("/gpu=")
     };
     let is_count = ids.len() == 1 && text.parse::<u32>().is_ok();
     (ids.iter().all(is_id) && !is_count).then_some(GpuRequest::Devices(ids))
@@ -280,10 +283,10 @@ mod tests {
         assert_eq!(flag("0, 1"), Ok(ids));
         assert_eq!(flag("2"), Ok(GpuRequest::Count(2)));
         assert_eq!(flag("0"), Ok(GpuRequest::None));
-        for one in ["GPU-8f3c", "MIG-GPU-8f3c/1/0", "nvidia.com/gpu=0"] {
+        for one in ["0:1", "GPU-8f3c", "MIG-GPU-8f3c/1/0", "nvidia.com/gpu=0"] {
             assert_eq!(flag(one), Ok(GpuRequest::Devices(vec![one.to_owned()])));
         }
-        for wrong in ["al", "device=0", "0,", "", "2000", "-1", "0,x"] {
+        for wrong in ["al", "device=0", "0,", "0:", "", "2000", "-1", "0,x"] {
             assert!(flag(wrong).is_err(), "{wrong}");
         }
     }

@@ -41,20 +41,20 @@ pub(crate) enum GitError {
     #[error("cannot run git")]
     Run(#[source] io::Error),
     /// A command failed.
-    #[error("`git {command}` failed: {said}")]
+    #[error("`git {command}` failed: {stderr}")]
     Command {
         /// Its arguments.
         command: String,
-        /// What git wrote to stderr.
-        said: String,
+        /// Its error output.
+        stderr: String,
     },
     /// The submodules of a commit cannot be fetched.
-    #[error("`git {command}` failed: {said}")]
+    #[error("`git {command}` failed: {stderr}")]
     Submodules {
         /// The arguments of the command.
         command: String,
-        /// What git wrote to stderr.
-        said: String,
+        /// Its error output.
+        stderr: String,
         /// Whether another commit may work: the remotes lack a submodule commit of this one.
         is_of_commit: bool,
     },
@@ -72,15 +72,15 @@ pub(crate) const UNSHALLOW: &str =
 
 impl GitError {
     /// Classifies git's stderr.
-    pub(super) fn of(said: &str) -> Self {
-        let said = said.trim();
-        if said.contains("dubious ownership") || said.contains("unsafe repository") {
-            let first = said.lines().next().unwrap_or_default();
+    pub(super) fn of(stderr: &str) -> Self {
+        let stderr = stderr.trim();
+        if stderr.contains("dubious ownership") || stderr.contains("unsafe repository") {
+            let first = stderr.lines().next().unwrap_or_default();
             Self::Ownership(first.trim_start_matches("fatal: ").to_owned())
-        } else if said.contains("not a git repository") {
+        } else if stderr.contains("not a git repository") {
             Self::NoRepository
         } else {
-            Self::Failed(said.to_owned())
+            Self::Failed(stderr.to_owned())
         }
     }
 

@@ -190,12 +190,12 @@ impl Repository {
         &self,
         search: &Search,
         commit: &str,
-        said: CommitAnswer,
+        answer: CommitAnswer,
     ) -> Result<Left, GitError> {
         let mut good = search.good.clone();
         let mut skipped = search.skipped.clone();
         let mut bad = search.bad.clone();
-        match said {
+        match answer {
             CommitAnswer::Good => good.push(commit.to_owned()),
             CommitAnswer::Bad => commit.clone_into(&mut bad),
             CommitAnswer::Skip => skipped.push(commit.to_owned()),
@@ -271,7 +271,7 @@ fn answer(mut command: Command, arguments: &[&str]) -> Result<String, GitError> 
     }
     Err(GitError::Command {
         command: arguments.join(" "),
-        said: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
     })
 }
 

@@ -10,10 +10,10 @@ pub(crate) fn update(tree: &Path) -> Result<(), GitError> {
     // Without `--quiet`, which hides that a remote is unreachable.
     let updated = ["submodule", "update", "--init", "--recursive", "--force"];
     match git_elsewhere(tree, &updated) {
-        Err(GitError::Command { command, said }) => Err(GitError::Submodules {
-            is_of_commit: is_of_commit(&said),
+        Err(GitError::Command { command, stderr }) => Err(GitError::Submodules {
+            is_of_commit: is_of_commit(&stderr),
             command,
-            said,
+            stderr,
         }),
         updated => updated.map(drop),
     }
@@ -21,10 +21,10 @@ pub(crate) fn update(tree: &Path) -> Result<(), GitError> {
 
 /// Whether another commit may work: the remote answered and lacks the submodule commit, or the commit names no remote. An
 /// unreachable or moved remote is not a property of the commit.
-fn is_of_commit(said: &str) -> bool {
-    let is_missing = said.contains("but it did not contain")
-        && !said.contains("Unable to fetch in submodule path");
-    is_missing || said.contains("No url found for submodule path")
+fn is_of_commit(stderr: &str) -> bool {
+    let is_missing = stderr.contains("but it did not contain")
+        && !stderr.contains("Unable to fetch in submodule path");
+    is_missing || stderr.contains("No url found for submodule path")
 }
 
 #[cfg(test)]

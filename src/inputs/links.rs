@@ -7,8 +7,8 @@ use std::path::{Component, Path, PathBuf};
 /// Maximum number of links, as in Linux; more is a loop.
 const MAX_LINKS: usize = 40;
 
-/// Resolves `path` from the folder `start`. `follow` returns the target of a link, or `None` for anything but a link, or if it must
-/// not be followed. `None` for a loop.
+/// Resolves `path` from the folder `start`. `follow` returns the target of a link, or `None` for anything but a link and for
+/// a link that must not be followed. `None` for a loop.
 pub(crate) fn walk(
     start: &Path,
     path: &Path,

@@ -12,12 +12,12 @@ pub(crate) fn main_branch_of(
     run: Option<&Source>,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> MainBranch {
-    let said = main_branch_of_service(environment);
-    let name = said.clone().unwrap_or_else(work_tree::main_branch);
+    let of_service = main_branch_of_service(environment);
+    let name = of_service.clone().unwrap_or_else(work_tree::main_branch);
     let branch = run.and_then(|run| run.branch.as_deref());
     let commit = run.and_then(|run| run.commit.as_deref());
     // A clone keeps the main branch name of the time of cloning, and `master` may have become `main` since.
-    let is_renamed = said.is_none()
+    let is_renamed = of_service.is_none()
         && branch.is_some_and(|branch| work_tree::DEFAULT_MAIN.contains(&branch))
         && work_tree::DEFAULT_MAIN.contains(&name.as_str());
     let tips = ["refs/remotes/origin/", "refs/heads/"].map(|place| format!("{place}{name}"));

@@ -107,7 +107,7 @@ pub struct Target {
     identity: Server,
     /// `None` for a server that perfgate did not start.
     began: Option<Instant>,
-    /// `None` until it is ready, too.
+    /// `None` for such a server, and until the server is ready.
     startup: Option<Duration>,
     log: ServerLog,
     life: Life,

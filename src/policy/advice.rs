@@ -31,7 +31,7 @@ pub(super) fn next(
         return Next::default();
     }
     if this_look.look.is_spent() {
-        // No repeat of the candidate can decide any more, and pairs can only where one look at them is left.
+        // No repeat of the candidate can decide any more. Pairs can where none was judged, or where the anytime-valid test is left.
         let can_pairs_decide = pairs == 0 || this_look.anytime;
         return if can_pairs_decide {
             Next {

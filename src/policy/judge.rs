@@ -11,7 +11,7 @@ use crate::compare::{self, Missing, Pair};
 use crate::metric::Metric;
 use crate::report::comparison::{Change, JudgedRule, Judgement, Noise, Side, Status};
 use crate::stats::{
-    self, Assessment, Decision, Estimate, Evidence, Outcome, e_value, smallest_detectable,
+    self, Assessment, Decision, Estimate, Evidence, Outcome, decide, e_value, smallest_detectable,
 };
 
 /// Confidence of the interval in reports.
@@ -340,6 +340,7 @@ fn in_words(metric: Metric, estimates: &Estimates, limit: f64, terms: LookTerms)
 }
 
 /// Why a rule is undecided although its 95 % interval leaves out the edge of the zone: the bound of the look is further out.
+/// `None` where that bound leaves the edge out too, and only doubt about the noise keeps the rule undecided.
 fn stricter_than_shown(metric: Metric, estimates: &Estimates, terms: LookTerms) -> Option<String> {
     let (estimate, zone, now) = (estimates.decision.estimate, estimates.zone, terms.now());
     let (low, high) = estimate.interval(SHOWN_CONFIDENCE);
@@ -349,8 +350,9 @@ fn stricter_than_shown(metric: Metric, estimates: &Estimates, terms: LookTerms) 
     } else {
         (high < zone.high, zone.high, "more", now.beta)
     };
+    let bound_is_beyond = decide(&estimate, zone, now) == Outcome::Undecided;
     // A look without error probability cannot decide, which its own sentence explains.
-    (seems_decided && level > 0.0).then(|| {
+    (seems_decided && bound_is_beyond && level > 0.0).then(|| {
         format!(
             "; with the error probability of this look ({}), a change of {} or {side} is not ruled out",
             percent(level),

@@ -418,6 +418,34 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_that_only_doubt_about_the_noise_keeps_undecided_names_no_bound_of_the_look() {
+        let ledger: Vec<Run> = (0..10)
+            .map(|day| run(&QUIET.map(|tpot| tpot * (1.0 + f64::from(day) / 1e4))))
+            .collect();
+        let mut doubted = 0;
+        for spread in 0..40 {
+            let spread = 1.0 + f64::from(spread) / 2e3;
+            let given = ComparisonInputs {
+                stored: Some((&run(&QUIET), &run(&[0.02, 0.02 * spread, 0.02 / spread]))),
+                ledger: &ledger,
+                ..ComparisonInputs::default()
+            };
+            let this_look = ThisLook {
+                look: InterimLook::before_pairs(3),
+                ..ThisLook::ONLY
+            };
+            let comparison = compare_evidence(&Policy::standard(), &given, LABELS, this_look);
+            let row = &comparison.judgements[0];
+            let is_ruled_out = row.ruled_out_above.is_some_and(|bound| bound < 0.08);
+            if row.reason.starts_with("undecided") && is_ruled_out {
+                assert!(!row.reason.contains("not ruled out"), "{}", row.reason);
+                doubted += 1;
+            }
+        }
+        assert!(doubted > 0);
+    }
+
+    #[test]
     fn when_all_looks_are_spent_only_pairs_can_follow() {
         let noisy = run(&[0.017, 0.020, 0.024]);
         let next = |has_pairs: bool, anytime: bool| {

@@ -53,10 +53,10 @@ pub enum Outcome {
     Undecided,
 }
 
-/// The error probabilities of one rule at one look.
+/// The error probabilities of a gate, or of one rule at one look.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ErrorLevels {
-    /// Of a false block at the low edge; already shared among the family. With 0 it may not block.
+    /// Of a false block at the low edge: of a gate over all its blocking rules, of a rule its share. With 0 it may not block.
     pub alpha: f64,
     /// Of a false pass at the high edge. With 0 it may not pass.
     pub beta: f64,

@@ -63,7 +63,7 @@ impl Findings {
         }
     }
 
-    /// Takes a value or the reason why there is none. A value that is not finite is dropped.
+    /// Takes a value or the reason why there is none, in place of what was known. A value that is not finite is dropped.
     pub(super) fn record(&mut self, metric: Metric, found: Result<f64, String>) {
         let reason = match found {
             Ok(value) if value.is_finite() => {
@@ -74,6 +74,7 @@ impl Findings {
             Ok(value) => format!("the reported value is not finite ({value})"),
             Err(reason) => reason,
         };
+        self.metrics.remove(&metric);
         self.not_measured.insert(metric, reason);
     }
 }
@@ -344,6 +345,15 @@ mod tests {
         let free = "vllm:cache_config_info{kv_cache_memory_bytes=\"None\",num_gpu_blocks_override=\"None\"} 1";
         assert_eq!(cache_is_fixed(&scrape(free)), Some(false));
         assert_eq!(cache_is_fixed(&scrape("a 1")), None);
+    }
+
+    #[test]
+    fn a_reason_replaces_a_value() {
+        let mut findings = Findings::default();
+        findings.record(Metric::SERVER_PREEMPTIONS, Ok(5.0));
+        findings.record_none(&[Metric::SERVER_PREEMPTIONS], SEVERAL_SERVERS);
+        assert!(findings.metrics.is_empty());
+        assert_eq!(findings.not_measured.len(), 1);
     }
 
     #[test]

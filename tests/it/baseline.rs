@@ -525,20 +525,3 @@ fn a_full_disk_at_any_point_of_a_promotion_loses_nothing() {
         "{unchanged} before the ledger, {unfinished} before the baseline, {accepted} accepted"
     );
 }
-
-#[test]
-fn a_location_with_a_password_is_refused_without_showing_it() {
-    let folder = tempfile::tempdir().unwrap();
-    for location in [
-        "s3://AKIA:sesame@bucket/p",
-        "s3://bucket/p?X-Amz-Signature=sesame",
-    ] {
-        let ran = run(
-            folder.path(),
-            &["baseline", "list", "--baselines", location],
-        )
-        .expect(2);
-        assert!(ran.stderr.contains("is not allowed"), "{}", ran.stderr);
-        assert!(!ran.stderr.contains("sesame"), "{}", ran.stderr);
-    }
-}

@@ -300,7 +300,9 @@ fn a_variable_that_the_base_server_lacks_is_named_before_anything_is_measured() 
     let server = format!("{{simulator: {{}}, {base}}}");
     let ran = gate(at.path(), &server, &[]).expect(2);
     assert!(
-        ran.stderr.contains("`NOT_SET_ANYWHERE` is not set"),
+        ran.stderr.contains(
+            "server.base.docker.env: the environment variable `NOT_SET_ANYWHERE` is not set"
+        ),
         "{}",
         ran.stderr
     );

@@ -34,7 +34,7 @@ use super::memory::MemoryProbe;
 use super::process::free_port;
 use super::{Launch, LaunchError, Phase, Running, Target, redact};
 use crate::clock;
-use crate::config::{DockerPlan, Network, ServerPlan};
+use crate::config::{DockerPlan, Network, Plan, ServerPlan};
 use crate::record::format::Server;
 use engine::{Connected, QUICK, RequestError, SLOW};
 pub use facts::{EngineFacts, EngineKind, engine_facts};
@@ -53,6 +53,12 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 /// `catatonit`.
 const INIT_PROGRAMS: [&str; 3] = ["docker-init", "container-init", "catatonit"];
 
+/// The key of the variables of a server.
+const ENV_KEY: &str = "server.docker.env";
+
+/// The key of the variables of the base server.
+const BASE_ENV_KEY: &str = "server.base.docker.env";
+
 /// A running container.
 #[derive(Debug)]
 pub(super) struct Container {
@@ -63,15 +69,17 @@ pub(super) struct Container {
     watcher: JoinHandle<()>,
 }
 
-/// Refuses a server with variables that are not set. A base server starts only after the candidate was measured.
+/// Refuses servers of a plan with variables that are not set. A base server starts only after the candidate was measured.
 pub fn check_variables(
-    server: &ServerPlan,
+    plan: &Plan,
     lookup: &(dyn Fn(&str) -> Option<String> + Sync),
 ) -> Result<(), LaunchError> {
-    match server {
-        ServerPlan::Docker(plan) => spec::environment(&plan.env, lookup).map(drop),
-        ServerPlan::Process(_) | ServerPlan::Url(_) | ServerPlan::Simulator(_) => Ok(()),
+    for (server, key) in [(&plan.server, ENV_KEY), (&plan.base, BASE_ENV_KEY)] {
+        if let Some(ServerPlan::Docker(docker)) = server {
+            spec::environment(key, &docker.env, lookup)?;
+        }
     }
+    Ok(())
 }
 
 /// Creates and starts the container. The server in it is not ready yet. A drop before the end removes the container.
@@ -80,7 +88,7 @@ pub(super) async fn start(
     plan: &DockerPlan,
     progress: &(dyn Fn(Phase) + Sync),
 ) -> Result<Target, LaunchError> {
-    let environment = spec::environment(&plan.env, launch.environment)?;
+    let environment = spec::environment(ENV_KEY, &plan.env, launch.environment)?;
     let mounts = Mounts::prepare(plan, launch.environment)?;
     let variables = environment.iter().map(|(name, value)| (name, value));
     launch.register_secrets(variables, Some(&plan.image));
@@ -118,7 +126,7 @@ pub(super) async fn start(
     }
     progress(Phase::Starting);
     let name = spec::container_name(launch.run_id, launch.ordinal);
-    // Armed before the request: if nobody waits for the answer any more, the container must still be removed.
+    // Armed before the request: if this future is dropped before the answer, the container must still be removed.
     let mut removal = Removal::new(name.clone(), connected.address);
     let docker = connected.docker;
     let began = create_and_start(&docker, &spec, &entrypoint, command, &mut removal).await?;

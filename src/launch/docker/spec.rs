@@ -71,8 +71,9 @@ pub(super) fn container_name(run_id: &str, ordinal: u32) -> String {
     format!("perfgate-{}-{ordinal}", run_id.replace(is_refused, "-"))
 }
 
-/// The passed variables, with their values.
+/// The passed variables of the key, with their values.
 pub(super) fn environment(
+    key: &str,
     names: &[String],
     lookup: Lookup<'_>,
 ) -> Result<Vec<(String, String)>, LaunchError> {
@@ -81,8 +82,8 @@ pub(super) fn environment(
         .map(|name| match lookup(name) {
             Some(value) => Ok((name.clone(), value)),
             None => Err(LaunchError::setting(
-                format!("server.docker.env: the environment variable `{name}` is not set"),
-                format!("set `{name}`, or remove it from server.docker.env"),
+                format!("{key}: the environment variable `{name}` is not set"),
+                format!("set `{name}`, or remove it from {key}"),
             )),
         })
         .collect()
@@ -432,7 +433,8 @@ mod tests {
 
     #[test]
     fn a_variable_that_is_not_set_is_refused_by_name() {
-        let error = environment(&["HF_TOKEN".to_owned()], &|_| None).unwrap_err();
+        let error =
+            environment("server.docker.env", &["HF_TOKEN".to_owned()], &|_| None).unwrap_err();
         insta::assert_snapshot!(error, @"server.docker.env: the environment variable `HF_TOKEN` is not set");
     }
 

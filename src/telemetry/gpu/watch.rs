@@ -83,7 +83,7 @@ fn lock(account: &Mutex<Account>) -> MutexGuard<'_, Account> {
     account.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The thread's part. `looked` is told of the first sample.
+/// The thread's part. `looked` receives a message after the first sample.
 fn sample(
     search: &Search,
     pace: Pace,

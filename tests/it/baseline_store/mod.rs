@@ -355,7 +355,7 @@ fn a_truncated_file_in_the_bucket_is_found_and_refused_until_it_is_repaired() {
 }
 
 #[test]
-fn an_invalid_location_is_a_usage_error() {
+fn an_invalid_location_is_a_usage_error_without_its_password() {
     let folder = tempfile::tempdir().unwrap();
     for (location, message) in [
         (
@@ -363,6 +363,8 @@ fn an_invalid_location_is_a_usage_error() {
             "the scheme `https://` is not supported",
         ),
         ("s3://user:hunter2@bucket", "is not allowed"),
+        ("s3://bucket/p?X-Amz-Signature=hunter2", "is not allowed"),
+        ("file://user:hunter2@host/x", "a file URL has three slashes"),
         ("s3://", "the bucket is missing"),
     ] {
         let ran = run(
@@ -371,6 +373,7 @@ fn an_invalid_location_is_a_usage_error() {
         )
         .expect(2);
         assert!(ran.stderr.contains(message), "{}", ran.stderr);
+        assert!(!ran.stderr.contains("hunter2"), "{}", ran.stderr);
     }
 }
 
