@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
+use super::drawn::Shown;
 use super::view::{Part, View};
 use super::{at_scenario, chart_history, chart_strata, chart_timeline, short_commit};
-use crate::report::comparison::Comparison;
+use crate::report::comparison::{Comparison, History, Timeline};
 
 /// A chart and its title.
 #[derive(Serialize)]
@@ -34,8 +35,12 @@ struct Timelines {
 }
 
 impl Charts {
-    pub(super) fn of(comparison: &Comparison, view: &View) -> Self {
-        let history = comparison.history.iter().filter_map(|history| {
+    pub(super) fn of(comparison: &Comparison, view: &View, shown: &Shown<'_>) -> Self {
+        let drawn = || {
+            let history = comparison.history.iter();
+            history.filter(|of| shown.is_drawn(&of.scenario))
+        };
+        let history = drawn().filter_map(|history| {
             let metric = history.metric.label();
             let title = at_scenario(metric, &history.scenario, view.several_scenarios);
             let svg = chart_history::history(history, &title)?;
@@ -43,16 +48,16 @@ impl Charts {
         });
         Self {
             history: history.collect(),
-            accepted: accepted(comparison),
-            timelines: timelines(comparison),
+            accepted: accepted(drawn()),
+            timelines: timelines(&comparison.timelines, shown),
             strata: strata(view),
         }
     }
 }
 
 /// Every accepted step once, also if the charts of several metrics show it.
-fn accepted(comparison: &Comparison) -> Vec<String> {
-    let sessions = comparison.history.iter().flat_map(|found| &found.sessions);
+fn accepted<'a>(histories: impl Iterator<Item = &'a History>) -> Vec<String> {
+    let sessions = histories.flat_map(|history| &history.sessions);
     let mut steps: Vec<String> = Vec::new();
     for session in sessions {
         let Some(because) = &session.begins_segment else {
@@ -70,10 +75,9 @@ fn accepted(comparison: &Comparison) -> Vec<String> {
     steps
 }
 
-fn timelines(comparison: &Comparison) -> Vec<Timelines> {
-    let groups = comparison
-        .timelines
-        .chunk_by(|one, other| one.scenario == other.scenario);
+fn timelines(timelines: &[Timeline], shown: &Shown<'_>) -> Vec<Timelines> {
+    let groups = timelines.chunk_by(|one, other| one.scenario == other.scenario);
+    let groups = groups.filter(|group| shown.is_drawn(&group[0].scenario));
     let drawn = groups.filter_map(|group| {
         let figures = group.iter().filter_map(|timeline| {
             let title = chart_timeline::name(timeline.quantity).to_owned();

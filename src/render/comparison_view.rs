@@ -47,7 +47,7 @@ impl View {
             noise: view_lines::noise(comparison, decisive, several),
             several_scenarios: several,
             rows,
-            voids: voids(&comparison.judgements, several),
+            voids: voids(comparison.judgements.iter(), several),
             measurements: view_figures::measured(&scenarios, &comparison.measurements),
             strata: comparison.strata.iter().map(Part::of).collect(),
             server_figures: view_figures::reported(&comparison.server_figures),

@@ -3,10 +3,11 @@
 use serde::Serialize;
 
 use super::charts::{Charts, Figure};
+use super::drawn::{self, Shown};
 use super::forest::{self, Forest};
 use super::page::{self, TemplateError};
 use super::view::View;
-use super::{chart_repeats, chart_requests, curve, drawn};
+use super::{chart_repeats, chart_requests, curve};
 use crate::report::comparison::{Comparison, Distribution};
 
 const TEMPLATE: &str = include_str!("../../templates/report.html");
@@ -40,64 +41,41 @@ struct Requests {
 
 /// The report of a comparison, smaller than 1 MB: charts are left out first, then the rows of scenarios whose rules hold.
 pub fn report(comparison: &Comparison) -> Result<String, TemplateError> {
-    let all = drawn::by_weight(comparison);
-    let whole = View::of(comparison);
-    let mut drawn = all.len();
-    let mut listed = all.len();
+    let mut view = View::of(comparison);
+    let mut shown = Shown::all(comparison);
     loop {
-        let page = drawn_for(comparison, &whole, &all, drawn, listed)?;
-        let largest = drawn::LARGEST;
-        if page.len() <= largest || listed == 0 {
+        let page = page_of(comparison, &view, &shown)?;
+        if page.len() <= drawn::LARGEST || !shown.reduce(page.len()) {
             return Ok(page);
         }
-        if drawn > 0 {
-            drawn = drawn::fewer(drawn, page.len());
-        } else {
-            listed = drawn::fewer(listed, page.len());
-        }
+        shown.restrict(&mut view, comparison);
     }
 }
 
-/// The page with charts and rows of the first scenarios.
-fn drawn_for(
+/// The page with the rows of this view and the charts of the drawn scenarios.
+fn page_of(
     comparison: &Comparison,
-    whole: &View,
-    all: &[&str],
-    drawn: usize,
-    listed: usize,
+    view: &View,
+    shown: &Shown<'_>,
 ) -> Result<String, TemplateError> {
-    let (drawn, left_out) = all.split_at(drawn.min(all.len()));
-    let (listed, unlisted) = all.split_at(listed.min(all.len()));
-    let reduced;
-    let comparison = if left_out.is_empty() {
-        comparison
-    } else {
-        reduced = drawn::only(comparison, drawn);
-        &reduced
-    };
-    let mut view = whole.clone();
-    view.strata
-        .retain(|part| drawn.contains(&part.scenario.as_str()));
-    if !unlisted.is_empty() {
-        drawn::list_only(&mut view, listed);
-    }
     let repeats = view.rows.iter().map(|row| {
-        let is_drawn = drawn.contains(&row.scenario.as_str());
+        let is_drawn = shown.is_drawn(&row.scenario);
         is_drawn.then(|| chart_repeats::repeats(row)).flatten()
     });
     let distributions = comparison.distributions.iter();
+    let distributions = distributions.filter(|of| shown.is_drawn(&of.scenario));
     let page = Page {
-        forest: forest::forest(&view),
+        forest: forest::forest(view),
         repeats: repeats.collect(),
         distributions: distributions
             .filter_map(|distribution| requests(distribution, view.several_scenarios))
             .collect(),
         curves: comparison.curves.iter().flat_map(curve::panels).collect(),
-        charts: Charts::of(comparison, &view),
-        undrawn: left_out.len(),
-        unlisted: unlisted.len(),
-        drawn: drawn.len(),
-        view: &view,
+        charts: Charts::of(comparison, view, shown),
+        undrawn: shown.undrawn(),
+        unlisted: shown.unlisted(),
+        drawn: shown.drawn,
+        view,
     };
     page::page("report.html", TEMPLATE, &page)
 }

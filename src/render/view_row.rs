@@ -1,5 +1,7 @@
 //! One judgement in words, with the numbers that its charts draw.
 
+use std::collections::HashSet;
+
 use super::at_scenario;
 use super::number::{self, NOTHING, or_dash};
 use super::view::{Point, Row, RowChart, Sign};
@@ -115,9 +117,13 @@ fn points(side: &Side, unit: Unit) -> Vec<Point> {
     side.values.iter().enumerate().filter_map(of).collect()
 }
 
-/// Every repeat of a judged scenario that does not count, with the reason; foreign text.
-pub(super) fn voids(rows: &[Judgement], several_scenarios: bool) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
+/// Every repeat of these rows' scenarios that does not count, with the reason; foreign text.
+pub(super) fn voids<'a>(
+    rows: impl Iterator<Item = &'a Judgement>,
+    several_scenarios: bool,
+) -> Vec<String> {
+    let mut known = HashSet::new();
+    let mut found = Vec::new();
     for row in rows {
         for (name, side) in [("baseline", &row.baseline), ("candidate", &row.candidate)] {
             for (place, repeat) in side.values.iter().enumerate() {
@@ -125,7 +131,7 @@ pub(super) fn voids(rows: &[Judgement], several_scenarios: bool) -> Vec<String> 
                 let name = at_scenario(name, &row.scenario, several_scenarios);
                 let line = format!("{name}: repeat {} does not count: {reason}", place + 1);
                 // All metrics of a scenario have the same repeats.
-                if !found.contains(&line) {
+                if known.insert(line.clone()) {
                     found.push(line);
                 }
             }

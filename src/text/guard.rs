@@ -63,7 +63,7 @@ fn without_control(text: &str, keep_colours: bool) -> String {
     while let Some(c) = rest.chars().next() {
         let after = &rest[c.len_utf8()..];
         rest = match c {
-            '\u{1b}' => match colour(rest).filter(|_| keep_colours) {
+            '\u{1b}' => match keep_colours.then(|| colour(rest)).flatten() {
                 Some((colour, behind)) => {
                     clean.push_str(colour);
                     behind
@@ -95,7 +95,10 @@ fn without_control(text: &str, keep_colours: bool) -> String {
 
 /// A sequence of these codes at the beginning, and the text after it.
 fn colour(text: &str) -> Option<(&str, &str)> {
-    let (codes, behind) = text.strip_prefix("\u{1b}[")?.split_once('m')?;
+    let sequence = text.strip_prefix("\u{1b}[")?;
+    // Only the sequence is read: a text of many ESC and no `m` would else be read to its end for each of them.
+    let (codes, behind) = sequence.split_at(sequence.find(|c| !matches!(c, '0'..='9' | ';'))?);
+    let behind = behind.strip_prefix('m')?;
     let is_own = |code| OWN_CODES.contains(&code);
     let end = text.len() - behind.len();
     codes.split(';').all(is_own).then(|| text.split_at(end))

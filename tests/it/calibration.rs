@@ -138,3 +138,76 @@ fn the_table_of_the_documents_is_made_from_the_committed_figures() {
     let again = table::parse(&table::csv(&[], &cells)).unwrap();
     assert_eq!(again, cells);
 }
+
+/// The figures of a row of the table of all cells: passed, blocked, undecided, server starts; one per column of noise.
+fn figures(page: &str, world: &str, which: usize) -> Vec<String> {
+    let row = page.lines().find_map(|line| {
+        let mut cells = line.trim_matches('|').split('|').map(str::trim);
+        (cells.next() == Some(world)).then(|| cells.collect::<Vec<_>>())
+    });
+    let cells = row.unwrap().into_iter();
+    let figure = |cell: &str| cell.split([',', '/']).nth(which).unwrap().trim().to_owned();
+    cells.map(figure).collect()
+}
+
+#[test]
+fn the_summaries_of_the_documents_quote_the_table_of_all_cells() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+    let (page, readme) = (read("docs/concepts/mathematics.md"), read("README.md"));
+    let all = |world: &str, which| figures(&page, world, which).join(" / ");
+    let noisy = |world: &str, which| figures(&page, world, which)[2..].join(" / ");
+    let [same, slower] =
+        ["0 % slower", "8 % slower"].map(|world| format!("{world}, ledger and base image"));
+    let today = |times: u32| {
+        let blocked = all(&format!("2 % slower, today {times} × as noisy"), 1);
+        let passed = all(&format!("8 % slower, today {times} × as noisy"), 0);
+        format!("{blocked} %, {passed} %")
+    };
+    let reached = [
+        all(&same, 1) + " %",
+        all("2 % slower, ledger and base image", 1) + " %",
+        all(&slower, 0) + " %",
+        all("10 % slower, ledger and base image", 0) + " %",
+        all("15 % slower, ledger and base image", 0) + " %",
+        all(&same, 2) + " %",
+        all(&same, 3),
+        today(3),
+        today(10),
+        all("0 % slower, host 6 % slower", 1) + " %",
+    ];
+    for figures in reached {
+        assert!(page.contains(&format!(" | {figures} |")), "{figures}");
+    }
+    let rules = [
+        (
+            "threshold script: median over the limit",
+            ": median over the limit",
+        ),
+        ("Mann-Whitney test and limit", ": Mann-Whitney and limit"),
+        ("Welch's t-test and limit", ": Welch and limit"),
+    ];
+    for (name, rule) in rules {
+        let row = format!(
+            "| {name} | {} % | {} % | {} % | – |",
+            noisy(&format!("0 % slower{rule}"), 1),
+            noisy(&format!("0 % slower, host 6 % slower{rule}"), 1),
+            noisy(&format!("8 % slower{rule}"), 0)
+        );
+        assert!(readme.contains(&row), "{row}");
+    }
+    let row = format!(
+        "| perfgate with ledger and base version | {} % | {} % | {} % | {} % |",
+        noisy(&same, 1),
+        noisy("0 % slower, host 6 % slower", 1),
+        noisy(&slower, 0),
+        noisy(&slower, 2)
+    );
+    assert!(readme.contains(&row), "{row}");
+    let starts = format!(
+        "on average {} for the same version and {} for one that is 8 % slower",
+        noisy(&same, 3),
+        noisy(&slower, 3)
+    );
+    assert!(readme.contains(&starts), "{starts}");
+}

@@ -216,7 +216,15 @@ fn ten_repeats_of_ten_thousand_requests_a_side_make_a_page_below_a_megabyte() {
         ThisLook::ONLY,
     );
     let html = render::html::report(&comparison).unwrap();
-    assert!(html.len() < 300_000, "{}", html.len());
+    // The sizes in docs/reference/outputs.md.
+    assert!((110_000..130_000).contains(&html.len()), "{}", html.len());
+    let nine = render::html::report(&many_scenarios(&comparison, 9)).unwrap();
+    let is_complete = !nine.contains("id=\"undrawn\"");
+    assert!(
+        (880_000..920_000).contains(&nine.len()) && is_complete,
+        "{}, {is_complete}",
+        nine.len()
+    );
 }
 
 /// The same scenario under that many names; the last one is worse.
@@ -259,9 +267,27 @@ fn a_page_of_many_scenarios_stays_small_and_draws_violated_rules_first() {
 }
 
 #[test]
+fn a_scenario_without_rules_has_its_charts_on_a_page_that_leaves_none_out() {
+    let mut two = many_scenarios(&rich(), 2);
+    two.judgements.retain(|row| row.scenario == "load 1");
+    let html = render::html::report(&two).unwrap();
+    assert!(!html.contains("id=\"undrawn\""));
+    let (_, section) = html.split_once("<section id=\"where\">").unwrap();
+    let (section, _) = section.split_once("</section>").unwrap();
+    assert!(section.contains("load 0") && section.contains("load 1"));
+}
+
+#[test]
 fn a_page_of_hundreds_of_load_points_stays_small_and_reports_the_omitted_ones() {
-    let html = render::html::report(&many_scenarios(&rich(), 1000)).unwrap();
+    let mut many = many_scenarios(&rich(), 1000);
+    for row in &mut many.judgements {
+        row.baseline.values[0].void = Some("throttled".to_owned());
+    }
+    let html = render::html::report(&many).unwrap();
     assert!(html.len() <= 1_000_000, "{}", html.len());
+    // Repeats that do not count are listed where their rows are.
+    let void = |load: usize| format!("load {load}: repeat 1 does not count");
+    assert!(html.contains(&void(999)) && !html.contains(&void(998)));
     assert!(html.contains("scenarios are left out too"));
     // The summary is of all scenarios, listed or not.
     assert!(html.contains("1000 scenarios"));
