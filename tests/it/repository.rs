@@ -75,7 +75,7 @@ fn the_files_of_the_demonstration_are_valid() {
     perfgate::config::read_plan("perfgate.yaml", &read("perfgate.yaml")).unwrap();
     let mut policy =
         perfgate::config::read_policy("thresholds.yaml", &read("thresholds.yaml")).unwrap();
-    // A standard rule stands in no file.
+    // The standard rules come from no file.
     for rule in &mut policy.rules {
         rule.place = None;
     }
