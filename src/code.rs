@@ -61,6 +61,8 @@ codes! {
     StoredBaselineNotUsed = "stored-baseline-not-used",
     /// The stored baseline and the alternating repeats give different results.
     StoredBaselineDisagrees = "stored-baseline-disagrees",
+    /// The stored baseline is of a machine that the ledger does not know.
+    UnknownMachine = "unknown-machine",
     /// Sessions of the ledger with other hardware, workload or model were left out.
     LedgerLinesNotUsed = "ledger-lines-not-used",
     /// The ledger contains a session more than once.

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::compare::{SideValues, request_noise};
 use crate::metric::Metric;
 use crate::policy::rule::{Action, Policy};
-use crate::policy::{ALPHA, Needs, needs, noise, percent};
+use crate::policy::{ALPHA, Needs, assumed, needs, percent, step};
 use crate::record::Run;
 use crate::report::comparison::Verdict;
 use crate::stats::{self, HIGH_EDGE, Noise, number, rate_interval};
@@ -163,16 +163,17 @@ fn split(policy: &Policy, accepted: &[Run]) -> Vec<NoiseSplit> {
             let (sessions, values): (Vec<_>, Vec<_>) = sides
                 .iter()
                 .map(|side| SideValues::of(rule.metric, *side))
-                .map(|side| (side.logs, side.values))
+                .map(|side| (side.repeats(), side.values))
                 .unzip();
             let mut values = values.iter().rev().flatten();
             let Some(level) = values.find_map(|value| value.value) else {
                 continue;
             };
-            if sessions.iter().all(Vec::is_empty) {
+            if sessions.iter().all(|session| session.is_empty()) {
                 continue;
             }
-            let noise = noise(rule.metric, level, &sessions);
+            let step = step(rule.metric, level);
+            let noise = stats::noise_of_starts(&sessions, step).unwrap_or_else(|| assumed(step));
             found.push(NoiseSplit {
                 scenario: scenario.name.clone(),
                 metric: rule.metric,

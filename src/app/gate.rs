@@ -34,7 +34,7 @@ use crate::runner::lock::Lock;
 use crate::runner::repeat_context::server_of;
 use crate::runner::run_in_progress::OtherEvidence;
 use crate::runner::sequential_gate::{Commits, Decided, SequentialGate, protocol};
-use crate::runner::spending::{Of, Spending};
+use crate::runner::spending::{Of, Schedule, Spending};
 use crate::runner::{gpus, runtime};
 use crate::terminal::Output;
 use crate::terminal::progress::note;
@@ -201,7 +201,7 @@ impl Judging<'_> {
                 let gate = SequentialGate {
                     plan,
                     policy,
-                    protocol: &protocol(plan, policy, accepted.may_exist()?),
+                    protocol: &protocol(plan, policy),
                     evidence,
                     spending: spending.as_ref(),
                     find_stored: &find_stored,
@@ -281,6 +281,11 @@ impl Judging<'_> {
             gate: &plan.name,
             build: &build,
             machine: &machine,
+            schedule: if plan.base.is_some() {
+                Schedule::Pairs
+            } else {
+                Schedule::Repeats
+            },
         };
         Spending::open(parent, of, &context.events).map(Some)
     }

@@ -15,7 +15,7 @@ use crate::inputs::{feasible, plan};
 use crate::policy::rule::Policy;
 use crate::record::{self, Run};
 use crate::runner::CommandContext;
-use crate::runner::evidence::{EvidenceFile, EvidenceFolder};
+use crate::runner::evidence::EvidenceFolder;
 use crate::runner::repeat_context::{RepeatContext, server_of};
 use crate::runner::repeating::{measure_all, nothing_counts};
 use crate::runner::sequential_gate::{Commits, Decided, SequentialGate, protocol};
@@ -152,7 +152,7 @@ impl Selftest<'_> {
         Ok(record::load(&path)?)
     }
 
-    /// One complete gate in its own folder; also returns its candidate's repeats against the stored baseline.
+    /// One complete gate in its own folder; also returns its candidate's repeats.
     async fn gate(
         &self,
         plan: &Plan,
@@ -172,7 +172,7 @@ impl Selftest<'_> {
             release: None,
         });
         let find_stored = |_: &Run| Ok(stored.clone());
-        let protocol = protocol(plan, self.policy, true);
+        let protocol = protocol(plan, self.policy);
         let gate = SequentialGate {
             plan,
             policy: self.policy,
@@ -196,6 +196,6 @@ impl Selftest<'_> {
             starts,
             headline: comparison.headline,
         };
-        Ok((gate, evidence.run(EvidenceFile::Candidate)?))
+        Ok((gate, evidence.candidate()?))
     }
 }

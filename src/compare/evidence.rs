@@ -15,6 +15,8 @@ pub struct ComparisonInputs<'a> {
     pub stored: Option<(&'a Run, &'a Run)>,
     /// Baseline and candidate measured alternately on one machine: repeats *i* of both form a pair.
     pub pairs: Option<(&'a Run, &'a Run)>,
+    /// Without a stored baseline: repeats of the candidate beside the pairs.
+    pub beside: Option<&'a Run>,
     /// Accepted sessions, oldest first.
     pub ledger: &'a [Run],
     /// The last release, if it is kept.
@@ -30,6 +32,8 @@ pub struct ComparableInputs<'a> {
     pub stored: Option<(&'a Run, &'a Run)>,
     /// As given.
     pub pairs: Option<(&'a Run, &'a Run)>,
+    /// The candidate's repeats beside the pairs, if they are of the same build and machine as its repeats in pairs.
+    pub beside: Option<&'a Run>,
     /// The sessions with the candidate's fingerprint.
     pub ledger: Vec<&'a Run>,
     /// The comparability of the runs that decide: the pairs if any, else the stored baseline.
@@ -53,6 +57,9 @@ pub fn usable<'a>(given: &ComparisonInputs<'a>) -> ComparableInputs<'a> {
     let against = |(baseline, candidate): (&Run, &Run)| comparability(baseline, candidate);
     let of_stored = given.stored.map(against).unwrap_or_default();
     if let Some(pairs) = given.pairs {
+        let beside = given.stored.map(|(_, candidate)| candidate);
+        let beside = beside.or(given.beside);
+        usable.beside = beside.filter(|run| of_other_candidate(run, pairs.1).is_none());
         usable.comparability = against(pairs);
         unpaired(pairs, &mut usable.comparability);
         if let Some(stored) = given.stored {
@@ -101,13 +108,20 @@ fn why_not_used(
     of_stored: &Comparability,
     candidate: &Run,
 ) -> Option<Difference> {
-    let of_candidates = comparability(stored.1, candidate);
-    let builds = of_candidates.changes.into_iter().filter(is_another_build);
-    let differences = of_stored.mismatches.iter().cloned();
-    let mut differences = differences
-        .chain(of_candidates.mismatches)
-        .chain(compared_with_itself(stored, false))
-        .chain(another_commit(stored.1, candidate))
+    let mismatch = of_stored.mismatches.first().cloned();
+    mismatch
+        .or_else(|| compared_with_itself(stored, false))
+        .or_else(|| of_other_candidate(stored.1, candidate))
+}
+
+/// Why two runs are not of one candidate on one machine.
+fn of_other_candidate(one: &Run, other: &Run) -> Option<Difference> {
+    let between = comparability(one, other);
+    let builds = between.changes.into_iter().filter(is_another_build);
+    let mut differences = between
+        .mismatches
+        .into_iter()
+        .chain(another_commit(one, other))
         .chain(builds);
     differences.next()
 }

@@ -29,6 +29,6 @@ pub(crate) use request_noise::request_noise;
 pub(crate) use server_figures::server_figures;
 pub(crate) use shift::shift;
 pub(crate) use sides::orientation;
-pub use sides::{Pair, SideValues, alternating, fewest_requests, pair};
+pub use sides::{Alternating, Pair, SideValues, alternating, fewest_requests, pair};
 pub(crate) use strata::strata;
 pub(crate) use timelines::timelines;

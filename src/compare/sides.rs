@@ -1,5 +1,7 @@
 //! The values of one metric in one scenario, on both sides.
 
+use std::collections::HashMap;
+
 use super::memory::cache_figures_differ;
 use super::missing::Missing;
 use super::packaging::unlike;
@@ -24,6 +26,10 @@ pub struct SideValues {
     pub logs: Vec<f64>,
     /// The same with an entry for every repeat, so that repeats *i* of two sides form a pair; `None` is void.
     pub by_repeat: Vec<Option<f64>>,
+    /// The server start of every repeat; `None`: a start of its own.
+    pub starts: Vec<Option<String>>,
+    /// How many of the first repeats were measured beside the pairs.
+    pub beside: u32,
     /// Every repeat in run order, for reports.
     pub values: Vec<RepeatValue>,
     /// Why the side cannot be judged.
@@ -82,9 +88,47 @@ impl SideValues {
         Self {
             logs: by_repeat.iter().copied().flatten().collect(),
             by_repeat,
+            starts: repeats.iter().map(|repeat| repeat.start.clone()).collect(),
+            beside: 0,
             values: values.collect(),
             missing,
         }
+    }
+
+    /// All repeats of a candidate: those beside the pairs, and then those in pairs, which decide whether it can be judged.
+    #[must_use]
+    pub fn after(&self, beside: &Self) -> Self {
+        if beside.missing.is_some() || self.missing.is_some() {
+            return self.clone();
+        }
+        let joined = |first: &[f64], then: &[f64]| [first, then].concat();
+        Self {
+            logs: joined(&beside.logs, &self.logs),
+            by_repeat: [&beside.by_repeat[..], &self.by_repeat[..]].concat(),
+            starts: [&beside.starts[..], &self.starts[..]].concat(),
+            beside: u32::try_from(beside.values.len()).unwrap_or(u32::MAX),
+            values: [&beside.values[..], &self.values[..]].concat(),
+            missing: None,
+        }
+    }
+
+    /// The repeats that count, with the names of their starts.
+    fn measured(&self) -> impl Iterator<Item = (f64, Option<&str>)> {
+        let starts = self.starts.iter().map(Option::as_deref);
+        let all = self.by_repeat.iter().zip(starts);
+        all.filter_map(|(log, start)| Some(((*log)?, start)))
+    }
+
+    /// The number of server starts of the repeats that count.
+    pub fn starts(&self) -> u32 {
+        let [repeats] = numbered([self.measured().collect()]);
+        u32::try_from(stats::by_start(&repeats).len()).unwrap_or(u32::MAX)
+    }
+
+    /// The repeats that count, with numbers of their starts.
+    pub fn repeats(&self) -> Vec<(f64, u32)> {
+        let [repeats] = numbered([self.measured().collect()]);
+        repeats
     }
 
     /// The side in the comparison file. `location` is the estimate on the log scale with the scale of its robust weights;
@@ -113,9 +157,13 @@ impl SideValues {
                 ..value.clone()
             }
         });
+        let repeats = u32::try_from(counting().count()).unwrap_or(u32::MAX);
         Side {
             value,
-            repeats: u32::try_from(counting().count()).unwrap_or(u32::MAX),
+            repeats,
+            // Only repeats that share a server differ in number from their starts.
+            starts: Some(self.starts()).filter(|starts| (1..repeats).contains(starts)),
+            beside: self.beside,
             values: weighed.collect(),
             not_measured: self
                 .missing
@@ -134,12 +182,55 @@ pub(crate) fn orientation(metric: Metric) -> f64 {
     }
 }
 
-/// Alternating pairs (baseline, candidate) in which both repeats count.
-pub fn alternating(baseline: &SideValues, candidate: &SideValues) -> Vec<(f64, f64)> {
-    let places = baseline.by_repeat.iter().zip(&candidate.by_repeat);
-    places
-        .filter_map(|(baseline, candidate)| baseline.zip(*candidate))
-        .collect()
+/// Today's starts with the base version at hand.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alternating {
+    /// Pairs (baseline, candidate) in which both repeats count; pairs that share a start are one.
+    pub pairs: Vec<(f64, f64)>,
+    /// The candidate's starts beside the pairs.
+    pub beside: Vec<f64>,
+}
+
+/// The pairs of two sides, and the candidate's starts `beside` them.
+pub fn alternating(baseline: &SideValues, candidate: &SideValues, beside: &SideValues) -> Alternating {
+    let halves = |side: &SideValues| -> Vec<(Option<f64>, Option<String>)> {
+        let all = side.by_repeat.iter().copied();
+        all.zip(side.starts.iter().cloned()).collect()
+    };
+    let (bases, candidates) = (halves(baseline), halves(candidate));
+    let both = bases.iter().zip(&candidates);
+    let (bases, candidates): (Vec<_>, Vec<_>) = both
+        .filter_map(|((base, base_start), (new, new_start))| {
+            Some(((((*base)?), base_start.as_deref()), ((*new)?, new_start.as_deref())))
+        })
+        .unzip();
+    let [bases] = numbered([bases]);
+    let [candidates, beside] = numbered([candidates, beside.measured().collect()]);
+    let (pairs, beside) = stats::merge_pairs(&bases, &candidates, &beside);
+    Alternating { pairs, beside }
+}
+
+/// Repeats with numbers instead of the names of their starts, which several lists of one version may share; a repeat without a
+/// name has a start of its own.
+fn numbered<const LISTS: usize>(
+    lists: [Vec<(f64, Option<&str>)>; LISTS],
+) -> [Vec<(f64, u32)>; LISTS] {
+    let mut known: HashMap<String, u32> = HashMap::new();
+    let mut next = 0;
+    let mut fresh = || {
+        next += 1;
+        next
+    };
+    lists.map(|list| {
+        let number = |(value, start): (f64, Option<&str>)| {
+            let number = match start {
+                Some(name) => *known.entry(name.to_owned()).or_insert_with(&mut fresh),
+                None => fresh(),
+            };
+            (value, number)
+        };
+        list.into_iter().map(number).collect()
+    })
 }
 
 fn logs(metric: Metric, scenario: &ScenarioRun) -> Result<Vec<Option<f64>>, Missing> {

@@ -264,6 +264,7 @@ fn read_noise(node: &Node, what: &str, collector: &mut Collector) -> Option<Nois
     let mut fields = Fields::of(node, what, collector)?;
     let mut noise = NoisePolicy::default();
     fields.update("max_repeats", &mut noise.max_repeats, number(1..=100));
+    fields.update("max_pairs", &mut noise.max_pairs, number(2..=100));
     let ways = [
         ("auto", OnInconclusive::Auto),
         ("pass", OnInconclusive::Pass),

@@ -10,19 +10,28 @@ pub enum GateEvent {
         /// Headline of the last interim look.
         headline: String,
     },
-    /// Other evidence of this commit spent interim looks; new evidence uses the remaining error probability.
+    /// Other evidence of this commit spent a part of the error probabilities; new evidence uses the rest.
     BeganAnew {
-        /// Spent interim looks at repeats.
-        repeats: usize,
-        /// Spent interim looks at pairs.
-        pairs: usize,
+        /// The share of the false-block probability that is left.
+        alpha: f64,
+        /// The share of the false-pass probability that is left.
+        beta: f64,
     },
-    /// All interim looks are spent, and the base version is not available.
+    /// Evidence of this commit was collected by another schedule and cannot be continued.
+    OtherSchedule,
+    /// All interim looks are spent.
     NothingLeft,
     /// Measurement for the next interim look begins.
     Measuring(NextSample),
-    /// This hardware has no stored baseline; measurement of pairs begins.
+    /// This hardware has no stored baseline, so at least two pairs are needed.
     NoStoredBaseline,
+    /// A half of a pair is void or failed, and is measured again.
+    HalfAgain {
+        /// The pair, from 1.
+        pair: u32,
+        /// Why.
+        reason: String,
+    },
     /// More repeats of the candidate cannot decide against this baseline.
     BaselineTooNoisy,
 }
@@ -38,6 +47,8 @@ pub struct NextSample {
     pub have: u32,
     /// Number required by the interim look.
     pub need: u32,
+    /// The most that the gate may measure.
+    pub most: u32,
 }
 
 /// What a gate measures.
@@ -45,10 +56,8 @@ pub struct NextSample {
 pub enum SampleKind {
     /// Repeats of the candidate.
     Repeats,
-    /// Alternating pairs.
+    /// A start of the candidate, then alternating pairs.
     Pairs,
-    /// Pairs after all interim looks are spent, which can still block.
-    MorePairs,
 }
 
 /// Why a gate continues to measure.
@@ -62,11 +71,6 @@ pub enum Because {
         headline: String,
         /// The first undecided rule with an interval.
         open: Option<OpenRule>,
-    },
-    /// The stored baseline cannot be compared.
-    NotComparable {
-        /// The difference.
-        headline: String,
     },
     /// The commit was already decided and is run again.
     RunAgain,

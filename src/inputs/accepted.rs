@@ -87,15 +87,6 @@ impl<'a> Accepted<'a> {
         storage::of_copies(&self.args.storage.baselines, &self.storage)
     }
 
-    /// Whether there may be a baseline; the hardware name is known only after a measurement.
-    pub(crate) fn may_exist(&self) -> Result<bool, Failure> {
-        Ok(
-            self.given.is_some()
-                || !self.base_at_hand
-                || !self.hardware_with_baseline()?.is_empty(),
-        )
-    }
-
     fn hardware_with_baseline(&self) -> Result<Vec<String>, Failure> {
         match (&self.args.storage.baselines, self.base_ref) {
             (Location::Folder(folder), Some(base_ref)) => {

@@ -80,6 +80,7 @@ impl<'a> Compared<'a> {
         let given = ComparisonInputs {
             stored,
             pairs,
+            beside: self.candidate.as_ref(),
             is_one_run: pairs
                 .or(stored)
                 .is_some_and(|(old, new)| record::is_same_run(&old.file, &new.file)),

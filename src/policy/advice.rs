@@ -1,11 +1,20 @@
 //! The next measurement of an undecided comparison.
 
 use super::judged::Judged;
-use super::look::ThisLook;
+use super::look::{LookAt, ThisLook};
 use super::outcome::weight;
 use super::rule::Policy;
 use crate::report::comparison::{Next, NextAction, Verdict};
-use crate::stats::{InterimLook, Outcome, PAIR_LOOKS, decide};
+use crate::stats::{ErrorLevels, MOST_PAIRS, PairSchedule, Projection};
+
+/// What the comparison contains.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Measured {
+    pub(super) repeats: u32,
+    pub(super) pairs: u32,
+    /// Rules × scenarios that share α.
+    pub(super) family: u32,
+}
 
 /// The measurement that decides the open rules: the fewest repeats that are enough, or alternating pairs where repeats cannot decide.
 pub(super) fn next(
@@ -13,38 +22,26 @@ pub(super) fn next(
     judged: &[Judged],
     this_look: ThisLook<'_>,
     policy: &Policy,
-    repeats: u32,
-    pairs: u32,
+    measured: Measured,
 ) -> Next {
     if verdict != Verdict::Inconclusive {
         return Next::default();
     }
     let analysed = this_look.analysis.is_some();
-    let open = || {
-        // A row that is too fast to be plausible waits for a reason, which no measurement gives.
-        judged.iter().filter(|judged| {
-            weight(&judged.judgement, analysed) == Verdict::Inconclusive
-                && judged.judgement.if_believed.is_none()
-        })
-    };
-    if open().next().is_none() {
+    // A row that is too fast to be plausible waits for a reason, which no measurement gives.
+    let open: Vec<&Judged> = judged
+        .iter()
+        .filter(|judged| weight(&judged.judgement, analysed) == Verdict::Inconclusive)
+        .filter(|judged| judged.judgement.if_believed.is_none())
+        .collect();
+    if open.is_empty() {
         return Next::default();
     }
-    if this_look.look.is_spent() {
-        // No repeat of the candidate can decide any more. Pairs can where none was judged, or where the anytime-valid test is left.
-        let can_pairs_decide = pairs == 0 || this_look.anytime;
-        return if can_pairs_decide {
-            Next {
-                action: NextAction::Ab,
-                amount: PAIR_LOOKS[0].at,
-            }
-        } else {
-            Next::default()
-        };
-    }
-    if pairs == 0 {
+    let is_spent = matches!(this_look.at, LookAt::Spent);
+    let Measured { repeats, pairs, .. } = measured;
+    if pairs == 0 && !is_spent {
         let most = policy.noise.max_repeats;
-        let needed = open().map(|judged| repeats_needed(judged, repeats, most));
+        let needed = open.iter().map(|judged| repeats_needed(judged, repeats, most));
         let needed: Option<Vec<u32>> = needed.collect();
         if let Some(needed) = needed.and_then(|needed| needed.into_iter().max()) {
             return Next {
@@ -53,17 +50,31 @@ pub(super) fn next(
             };
         }
     }
-    let looks = || {
-        let looks = PAIR_LOOKS.iter().map(|look| look.at);
-        looks.filter(|at| *at > pairs)
+    let most = policy.noise.max_pairs;
+    if pairs >= most || (is_spent && pairs > 0) {
+        return Next::default();
+    }
+    let until = match this_look.at {
+        LookAt::Pairs(_, schedule) => enough(&open, schedule, pairs, most),
+        LookAt::Beyond(_) => most,
+        LookAt::All | LookAt::Repeats(_) | LookAt::Spent => {
+            let rule = this_look.levels.shared_among(measured.family);
+            enough(&open, &PairSchedule::new(rule, 1, MOST_PAIRS), pairs, most)
+        }
     };
-    let enough = looks().find(|at| open().all(|judged| pairs_settle(judged, *at)));
-    let until = enough.or_else(|| looks().next());
     Next {
         action: NextAction::Ab,
-        // When all interim looks are spent, a re-run adds three pairs and blocks where they are clear.
-        amount: until.map_or(PAIR_LOOKS[0].at, |until| until - pairs),
+        amount: until - pairs,
     }
+}
+
+/// The fewest pairs that decide all open rules if their estimates stay the same; else all that are allowed.
+fn enough(open: &[&Judged], schedule: &PairSchedule, taken: u32, most: u32) -> u32 {
+    let decide = |pairs: u32| {
+        let levels = schedule.at(pairs);
+        open.iter().all(|judged| pairs_decide(judged, pairs, levels))
+    };
+    (taken + 1..=most).find(|pairs| decide(*pairs)).unwrap_or(most)
 }
 
 /// Repeats of the candidate that decide the rule if the estimate stays the same.
@@ -72,28 +83,18 @@ fn repeats_needed(judged: &Judged, taken: u32, most: u32) -> Option<u32> {
         // A budget has no baseline: only more repeats of the candidate help.
         return (taken < most).then_some(most);
     };
-    let estimate = estimates.decision.estimate;
-    if estimate.noisier {
+    if estimates.look.today.is_doubted() || !estimates.is_host_known {
         return None;
     }
-    let baseline = judged.judgement.baseline.repeats;
-    (taken + 1..=most).find(|repeats| {
-        let then = estimate.with_repeats(baseline, *repeats, &estimates.noise);
-        decide(&then, estimates.zone, judged.terms.levels) != Outcome::Undecided
-    })
+    let stored = judged.judgement.baseline.repeats;
+    let later = Projection::of(&estimates.look, estimates.noise, &estimates.shown.estimate);
+    let levels = judged.terms.levels;
+    (taken + 1..=most).find(|repeats| later.repeats_decide(stored, *repeats, levels))
 }
 
-fn pairs_settle(judged: &Judged, pairs: u32) -> bool {
-    let mut looks = PAIR_LOOKS.into_iter();
-    let look = looks.find(|look| look.at == pairs);
-    let levels = judged
-        .terms
-        .levels
-        .at(look.unwrap_or(InterimLook::only(pairs)));
+fn pairs_decide(judged: &Judged, pairs: u32, levels: ErrorLevels) -> bool {
     judged.estimates.is_some_and(|estimates| {
-        let paired = estimates.assessment.paired;
-        let estimate = paired.unwrap_or(estimates.decision.estimate);
-        let then = estimate.with_pairs(pairs, &estimates.noise);
-        decide(&then, estimates.zone, levels) != Outcome::Undecided
+        let later = Projection::of(&estimates.look, estimates.noise, &estimates.todays());
+        later.pairs_decide(pairs, levels)
     })
 }

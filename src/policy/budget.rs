@@ -1,18 +1,18 @@
 //! `max` and `min`: the candidate alone against a fixed budget.
 
 use super::judged::{Answered, ratio};
-use super::noise::noise;
+use super::noise;
 use super::rule::Rule;
 use super::sentence::percent;
 use crate::compare::{self, Missing, SideValues};
 use crate::report::comparison::{Side, Status};
-use crate::stats::{ErrorLevels, stored};
+use crate::stats::{self, ErrorLevels, Evidence, IndifferenceZone, Outcome};
 
 /// The candidate alone against `max` or `min`, with the noise of its repeats; `None` where the rule has neither.
 pub(super) fn judge_budget(
     rule: &Rule,
     candidate: &SideValues,
-    sessions: &[Vec<f64>],
+    sessions: &[Vec<(f64, u32)>],
     levels: ErrorLevels,
 ) -> Option<Answered> {
     let bound = rule.limits.max.or(rule.limits.min)?;
@@ -29,21 +29,32 @@ pub(super) fn judge_budget(
     }
     // The bound takes the place of the baseline. It is known exactly, so it gets as many repeats as the candidate.
     let oriented = compare::orientation(metric) * bound.ln();
-    let pinned = vec![oriented; candidate.logs.len()];
-    let Some(estimate) = stored(&pinned, &candidate.logs, &noise(metric, bound, sessions)) else {
+    let repeats = candidate.repeats();
+    let pinned: Vec<(f64, u32)> = repeats.iter().map(|(_, start)| (oriented, *start)).collect();
+    let step = noise::step(metric, bound);
+    let values = stats::replicates(&pinned, &repeats, sessions, step, noise::assumed(step));
+    let evidence = Evidence {
+        stored: &values.stored,
+        candidate: &values.candidate,
+        pairs: &[],
+        noise: values.noise,
+        is_host_known: true,
+        step,
+        start_variance: values.start_variance,
+    };
+    let look = evidence.look(IndifferenceZone::BOUND, levels);
+    let Some(estimate) = look.and_then(|look| look.shown()).map(|shown| shown.estimate) else {
         return Some(Answered::missing("the candidate has no repeat"));
     };
     let looks_worse = estimate.delta > 0.0;
-    let surely_over = estimate.lower_bound(levels.alpha) > 0.0;
-    let surely_under = estimate.upper_bound(levels.beta) <= 0.0;
     let beyond = percent(ratio(metric, estimate.delta));
-    let (status, reason) = if looks_worse && surely_over {
-        (Status::Regressed, format!("outside its budget by {beyond}"))
-    } else if !looks_worse && surely_under {
-        (Status::Pass, format!("inside its budget by {beyond}"))
-    } else {
-        let reason = "too close to its budget to decide".to_owned();
-        (Status::Inconclusive, reason)
+    let (status, reason) = match estimate.outcome {
+        Outcome::Fail => (Status::Regressed, format!("outside its budget by {beyond}")),
+        Outcome::Pass => (Status::Pass, format!("inside its budget by {beyond}")),
+        Outcome::Undecided => {
+            let reason = "too close to its budget to decide".to_owned();
+            (Status::Inconclusive, reason)
+        }
     };
     Some(Answered {
         looks_worse,

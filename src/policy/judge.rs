@@ -1,21 +1,22 @@
 //! One rule in one scenario: from the numbers to a judgement with its reason.
 
 use super::budget::judge_budget;
-use super::judged::{Answered, Estimates, Judged, LookTerms, ScenarioEvidence, ratio, zone};
-use super::noise::noise;
+use super::judged::{
+    Answered, Estimates, Judged, LookTerms, ScenarioEvidence, ratio, sessions, zone,
+};
+use super::noise;
 use super::outcome::status;
 use super::rule::Rule;
 use super::sentence::{percent, signed_percent};
 use super::too_good;
-use crate::compare::{self, Missing, Pair};
+use super::undecided::why_undecided;
+use crate::compare::{self, Missing, Pair, SideValues};
 use crate::metric::Metric;
 use crate::report::comparison::{Change, JudgedRule, Judgement, Noise, Side, Status};
-use crate::stats::{
-    self, Assessment, Decision, Estimate, Evidence, Outcome, decide, e_value, smallest_detectable,
-};
+use crate::stats::{self, Estimate, Evidence, Outcome, Shown};
 
 /// Confidence of the interval in reports.
-const SHOWN_CONFIDENCE: f64 = 0.95;
+pub(super) const SHOWN_CONFIDENCE: f64 = 0.95;
 
 fn change(metric: Metric, estimate: &Estimate) -> Change {
     let (low, high) = estimate.interval(SHOWN_CONFIDENCE);
@@ -33,7 +34,7 @@ pub(super) fn judge(rule: &Rule, evidence: &ScenarioEvidence<'_>, terms: LookTer
     let known = Known::of(metric, evidence);
     let limit = rule.limits.regression;
     let relative = limit.map(|limit| judge_change(rule, &known, limit, terms));
-    let absolute = judge_budget(rule, &known.pair.candidate, &known.sessions, terms.now());
+    let absolute = judge_budget(rule, &known.candidate, &known.sessions, terms.now);
     // The worse of the two outcomes; the relative one where both are equal, because its reason has more numbers.
     let budget_is_worse = absolute.as_ref().is_some_and(|budget| {
         relative
@@ -51,28 +52,22 @@ pub(super) fn judge(rule: &Rule, evidence: &ScenarioEvidence<'_>, terms: LookTer
     let answer = answer.unwrap_or_else(|| Answered::missing("the rule has no limit"));
 
     let at = |side: fn(&Estimate) -> f64| {
-        let estimate = estimates?.decision.estimate;
-        Some((side(&estimate), estimate.repeat_noise))
+        let estimates = estimates?;
+        let noise = estimates.look.today.variance.sqrt();
+        Some((side(&estimates.shown.estimate), noise))
     };
-    let Pair {
-        baseline,
-        candidate,
-        ..
-    } = &known.pair;
     let sides = [
-        baseline.shown(metric, at(|estimate| estimate.baseline)),
-        candidate.shown(metric, at(|estimate| estimate.candidate)),
+        (known.pair.baseline).shown(metric, at(|estimate| estimate.baseline)),
+        known.candidate.shown(metric, at(Estimate::candidate)),
     ];
     let mut judgement = without_numbers(rule, evidence.name, sides, answer.status, answer.reason);
     judgement.looks_worse = looks_worse;
+    let stored = evidence.pairs.and(known.stored.as_ref());
+    judgement.stored = stored.map(|pair| pair.baseline.shown(metric, None));
     if let Some(estimates) = &estimates {
         add_numbers(&mut judgement, estimates, evidence, terms);
     }
-    let pairs = match evidence.pairs {
-        Some(_) => judgement.candidate.repeats.min(judgement.baseline.repeats),
-        None => 0,
-    };
-    let times = estimates.and_then(|estimates| too_good::times_faster(metric, &estimates, pairs));
+    let times = estimates.and_then(|estimates| too_good::times_faster(metric, &estimates));
     let is_open = !matches!(judgement.status, Status::Regressed | Status::Missing);
     let judgement = match times.filter(|_| is_open && !terms.has_reason) {
         Some(times) => too_good::doubted(judgement, times),
@@ -94,18 +89,17 @@ fn add_numbers(
     terms: LookTerms,
 ) {
     let metric = judgement.metric;
-    let Decision {
+    let look = &estimates.look;
+    let Shown {
         basis, estimate, ..
-    } = estimates.decision;
-    let Assessment { stored, paired, .. } = estimates.assessment;
-    let smallest = smallest_detectable(&estimate, estimates.zone, blocking_level(terms));
-    let bound = ratio(metric, estimate.upper_bound(terms.now().beta));
+    } = estimates.shown;
+    let smallest = estimate.smallest_detectable(&look.test, blocking_level(terms));
     judgement.basis = Some(basis);
     judgement.change = Some(change(metric, &estimate));
-    judgement.stored_change = paired.and(stored).map(|stored| change(metric, &stored));
+    judgement.stored_change = look.all.map(|all| change(metric, &all.against_stored));
     judgement.noise = Some(noise_of(metric, estimates, evidence));
     judgement.smallest_detectable = Some(ratio(metric, smallest));
-    judgement.ruled_out_above = Some(bound).filter(|bound| bound.is_finite());
+    judgement.ruled_out_above = Some(ratio(metric, estimate.upper)).filter(|bound| bound.is_finite());
 }
 
 /// A judgement without estimates.
@@ -133,6 +127,7 @@ pub(super) fn without_numbers(
         if_believed: None,
         baseline,
         candidate,
+        stored: None,
         basis: None,
         change: None,
         stored_change: None,
@@ -152,41 +147,39 @@ pub(super) fn p_value(
 ) -> Option<f64> {
     let known = Known::of(rule.metric, evidence);
     let estimates = estimates(rule.metric, &known, rule.limits.regression?, terms)?;
-    Some(estimates.decision.estimate.p_above(estimates.zone.low))
+    let zone = estimates.zone();
+    Some(estimates.shown.estimate.p_above(zone.low))
 }
 
 /// The level at which a regression is blocked; for a look that may only pass, the level of the rule.
 fn blocking_level(terms: LookTerms) -> f64 {
-    let now = terms.now().alpha;
-    if now > 0.0 { now } else { terms.levels.alpha }
+    if terms.now.alpha > 0.0 {
+        terms.now.alpha
+    } else {
+        terms.levels.alpha
+    }
 }
 
 /// The noise that the estimate used.
 fn noise_of(metric: Metric, estimates: &Estimates, evidence: &ScenarioEvidence<'_>) -> Noise {
     let (baseline, candidate) = evidence.shown();
-    let Estimate {
-        repeat_noise,
-        host_noise,
-        ..
-    } = estimates.decision.estimate;
+    let repeat = estimates.look.today.variance.sqrt();
     Noise {
-        repeat: repeat_noise,
-        host: host_noise,
-        request: compare::request_noise(metric, &[baseline, candidate], repeat_noise),
+        repeat,
+        host: estimates.shown.host_noise,
+        request: compare::request_noise(metric, &[baseline, candidate], repeat),
         source: source(estimates).to_owned(),
     }
 }
 
 /// Where the noise comes from: without a ledger, the larger of the assumption and today's repeats.
 fn source(estimates: &Estimates) -> &'static str {
-    let estimate = &estimates.decision.estimate;
-    let (learnt, more_than_expected) = (
-        estimates.noise.is_learnt(),
-        estimate.repeat_noise > estimates.noise.repeat,
-    );
-    if estimate.noisier || (!learnt && more_than_expected) {
+    let today = &estimates.look.today;
+    let is_learnt = estimates.noise.is_learnt();
+    let more_than_expected = today.variance.sqrt() > estimates.noise.repeat;
+    if today.is_doubted() || (!is_learnt && more_than_expected) {
         "today"
-    } else if learnt {
+    } else if is_learnt {
         "ledger"
     } else {
         "assumed"
@@ -195,20 +188,33 @@ fn source(estimates: &Estimates) -> &'static str {
 
 /// All evidence about one metric in one scenario.
 struct Known<'a> {
-    /// The values in the report.
+    /// The values that decide: of the pairs, if any.
     pair: Pair,
+    /// All values of the candidate: those beside the pairs, too.
+    candidate: SideValues,
+    /// The candidate's values beside the pairs.
+    beside: SideValues,
+    /// The stored baseline's and the candidate's beside it.
+    stored: Option<Pair>,
     evidence: &'a ScenarioEvidence<'a>,
-    /// The logs of the accepted sessions.
-    sessions: Vec<Vec<f64>>,
+    /// The accepted sessions: logs with the numbers of their starts.
+    sessions: Vec<Vec<(f64, u32)>>,
 }
 
 impl<'a> Known<'a> {
     fn of(metric: Metric, evidence: &'a ScenarioEvidence<'a>) -> Self {
         let (baseline, candidate) = evidence.shown();
+        let pair = compare::pair(metric, baseline, candidate);
+        let beside = SideValues::of(metric, evidence.beside);
+        let stored = evidence.stored;
+        let stored = stored.map(|(old, new)| compare::pair(metric, old, new));
         Self {
-            pair: compare::pair(metric, baseline, candidate),
+            candidate: pair.candidate.after(&beside),
+            beside,
+            stored: stored.filter(|stored| stored.unlike.is_none()),
+            pair,
             evidence,
-            sessions: evidence.sessions(metric),
+            sessions: sessions(metric, evidence.name, candidate, evidence.ledger),
         }
     }
 }
@@ -234,131 +240,135 @@ fn judge_change(rule: &Rule, known: &Known<'_>, limit: f64, terms: LookTerms) ->
         return Answered::missing(unlike.to_string());
     }
     let Some(estimates) = estimates(rule.metric, known, limit, terms) else {
-        let reason = if known.evidence.pairs.is_some() {
-            "no alternating pair in which both repeats count"
-        } else {
-            "the baseline or the candidate has no repeat"
-        };
-        return Answered::missing(reason);
+        return without_estimate(known);
     };
-    let (_, high) = estimates.decision.estimate.interval(SHOWN_CONFIDENCE);
-    // Where there are pairs, only they count here: the stored baseline may come from another host.
-    let own = estimates
-        .assessment
-        .paired
-        .unwrap_or(estimates.decision.estimate);
+    let (_, high) = estimates.shown.estimate.interval(SHOWN_CONFIDENCE);
     Answered {
-        status: status(estimates.decision.outcome, high < 0.0),
+        status: status(estimates.outcome, high < 0.0),
         reason: in_words(rule.metric, &estimates, limit, terms),
+        looks_worse: estimates.todays().delta >= estimates.zone().limit,
         estimates: Some(estimates),
-        looks_worse: own.delta >= estimates.zone.limit,
     }
 }
 
-/// All estimates and the decision; `None` without values.
+/// The answer where the evidence allows no estimate.
+fn without_estimate(known: &Known<'_>) -> Answered {
+    if known.evidence.pairs.is_none() {
+        return Answered::missing("the baseline or the candidate has no repeat");
+    }
+    let pair = &known.pair;
+    let alternating = compare::alternating(&pair.baseline, &pair.candidate, &known.beside);
+    if alternating.pairs.is_empty() {
+        return Answered::missing("no alternating pair in which both repeats count");
+    }
+    Answered {
+        looks_worse: true,
+        ..Answered::new(
+            Status::Inconclusive,
+            "a single alternating pair decides nothing without a stored baseline",
+        )
+    }
+}
+
+/// All estimates and the decision; `None` without values, and for a single pair without a stored baseline.
 fn estimates(metric: Metric, known: &Known<'_>, limit: f64, terms: LookTerms) -> Option<Estimates> {
-    let Known {
-        pair: shown,
-        evidence,
-        sessions,
-    } = known;
+    let shown = &known.pair;
     if shown.unlike.is_some() {
         return None;
     }
     let level = shown.baseline.values.iter().find_map(|value| value.value);
-    let noise = noise(metric, level.unwrap_or(1.0), sessions);
-    let (pairs, stored) = match evidence.pairs {
-        Some(_) => {
-            let stored = evidence.stored;
-            let stored = stored.map(|(old, new)| compare::pair(metric, old, new));
-            let pairs = compare::alternating(&shown.baseline, &shown.candidate);
-            (pairs, stored.filter(|stored| stored.unlike.is_none()))
-        }
-        None => (Vec::new(), Some(shown.clone())),
+    let step = noise::step(metric, level.unwrap_or(1.0));
+    let assumed = noise::assumed(step);
+    let values = match known.evidence.pairs {
+        Some(_) => Values::of_pairs(known, step, assumed)?,
+        None => Values::of_stored(known, step, assumed),
     };
-    // No alternating pair counts; stored repeats must not replace them.
-    if evidence.pairs.is_some() && pairs.is_empty() {
-        return None;
-    }
-    let stored = stored.unwrap_or_else(|| compare::pair(metric, None, None));
-    let assessment = Evidence {
-        baseline: &stored.baseline.logs,
-        candidate: &stored.candidate.logs,
-        pairs: &pairs,
-        noise,
-    }
-    .assess();
+    let is_host_known = known.evidence.hosts.are_known(&values.noise);
+    let evidence = Evidence {
+        stored: &values.stored,
+        candidate: &values.candidate,
+        pairs: &values.pairs,
+        noise: values.noise,
+        is_host_known,
+        step,
+        start_variance: values.start_variance,
+    };
     let zone = zone(metric, limit);
-    let mut decision = assessment.decide(zone, terms.levels, terms.look)?;
-    if terms.anytime && decision.outcome == Outcome::Undecided {
-        let differences: Vec<f64> = pairs.iter().map(|(base, new)| new - base).collect();
-        let sure = e_value(&differences, zone.low) >= 1.0 / terms.levels.alpha;
-        if sure && decision.estimate.delta >= zone.limit {
-            decision.outcome = Outcome::Fail;
-        }
-    }
+    let look = evidence.look(zone, terms.now)?;
+    let beyond = evidence.look_beyond(zone, terms.levels);
+    let beyond = beyond.filter(|_| terms.is_beyond);
+    let halves = values.pairs.iter().map(|(_, candidate)| *candidate);
+    let candidates: Vec<f64> = values.candidate.iter().copied().chain(halves).collect();
     Some(Estimates {
-        decision,
-        assessment,
-        zone,
-        noise,
-        candidate_noise: stats::noise_probability(&shown.candidate.logs, &noise),
+        outcome: beyond.map_or(look.outcome, |beyond| beyond.outcome),
+        shown: look.shown()?,
+        look,
+        noise: values.noise,
+        is_host_known,
+        candidate_noise: stats::noise_probability(&candidates, &values.noise),
     })
 }
 
+/// The values of a look.
+struct Values {
+    stored: Vec<f64>,
+    candidate: Vec<f64>,
+    pairs: Vec<(f64, f64)>,
+    noise: stats::Noise,
+    start_variance: f64,
+}
+
+impl Values {
+    /// With the base version at hand. Stored repeats never replace pairs: `None` without a pair.
+    fn of_pairs(known: &Known<'_>, step: f64, assumed: stats::Noise) -> Option<Self> {
+        let pair = &known.pair;
+        let today = compare::alternating(&pair.baseline, &pair.candidate, &known.beside);
+        let stored = known.stored.as_ref();
+        let stored = stored.map_or_else(Vec::new, |stored| stored.baseline.repeats());
+        let stored = stats::by_start(&stored).into_iter();
+        (!today.pairs.is_empty()).then(|| Self {
+            stored: stored.map(|(_, value)| value).collect(),
+            candidate: today.beside,
+            pairs: today.pairs,
+            noise: stats::noise_of_starts(&known.sessions, step).unwrap_or(assumed),
+            start_variance: 0.0,
+        })
+    }
+
+    /// Against the stored baseline alone.
+    fn of_stored(known: &Known<'_>, step: f64, assumed: stats::Noise) -> Self {
+        let [baseline, candidate] = [&known.pair.baseline, &known.pair.candidate];
+        let (stored, candidate) = (baseline.repeats(), candidate.repeats());
+        let values = stats::replicates(&stored, &candidate, &known.sessions, step, assumed);
+        Self {
+            stored: values.stored,
+            candidate: values.candidate,
+            pairs: Vec::new(),
+            noise: values.noise,
+            start_variance: values.start_variance,
+        }
+    }
+}
+
 fn in_words(metric: Metric, estimates: &Estimates, limit: f64, terms: LookTerms) -> String {
-    let Decision {
-        outcome, estimate, ..
-    } = estimates.decision;
+    let estimate = estimates.shown.estimate;
     let (low, high) = estimate.interval(SHOWN_CONFIDENCE);
     let [low_words, high_words] = [low, high].map(|end| signed_percent(ratio(metric, end)));
     let interval = format!("95 % interval {low_words} to {high_words}");
-    let limit = percent(limit);
-    match outcome {
+    let limit_words = percent(limit);
+    match estimates.outcome {
         Outcome::Pass if high < 0.0 => {
             format!("better: the {interval} is below zero")
         }
         Outcome::Pass => {
-            let bound = estimate.upper_bound(terms.now().beta);
+            // Evidence that is valid at any time rules out the high edge.
+            let bound = if terms.is_beyond { estimates.zone().high } else { estimate.upper };
             let ruled_out = percent(ratio(metric, bound).max(0.0));
-            format!("a regression above {ruled_out} is ruled out (limit {limit})")
+            format!("a regression above {ruled_out} is ruled out (limit {limit_words})")
         }
-        Outcome::Fail => format!("worse than the limit of {limit} ({interval})"),
-        Outcome::Undecided if estimate.noisier && estimates.assessment.paired.is_none() => {
-            format!(
-                "today's repeats are noisier than the ledger ({} instead of {}), so the stored baseline does not decide; {interval} (limit {limit})",
-                percent(estimate.repeat_noise),
-                percent(estimates.noise.repeat)
-            )
-        }
-        Outcome::Undecided => {
-            let stricter = stricter_than_shown(metric, estimates, terms);
-            let stricter = stricter.unwrap_or_default();
-            format!("undecided: {interval} (limit {limit}){stricter}")
-        }
+        Outcome::Fail => format!("worse than the limit of {limit_words} ({interval})"),
+        Outcome::Undecided => why_undecided(metric, estimates, limit, terms, &interval),
     }
-}
-
-/// Why a rule is undecided although its 95 % interval leaves out the edge of the zone: the bound of the look is further out.
-/// `None` where that bound leaves the edge out too, and only doubt about the noise keeps the rule undecided.
-fn stricter_than_shown(metric: Metric, estimates: &Estimates, terms: LookTerms) -> Option<String> {
-    let (estimate, zone, now) = (estimates.decision.estimate, estimates.zone, terms.now());
-    let (low, high) = estimate.interval(SHOWN_CONFIDENCE);
-    let looks_worse = estimate.delta >= zone.limit;
-    let (seems_decided, edge, side, level) = if looks_worse {
-        (low > zone.low, zone.low, "less", now.alpha)
-    } else {
-        (high < zone.high, zone.high, "more", now.beta)
-    };
-    let bound_is_beyond = decide(&estimate, zone, now) == Outcome::Undecided;
-    // A look without error probability cannot decide, which its own sentence explains.
-    (seems_decided && bound_is_beyond && level > 0.0).then(|| {
-        format!(
-            "; with the error probability of this look ({}), a change of {} or {side} is not ruled out",
-            percent(level),
-            percent(ratio(metric, edge))
-        )
-    })
 }
 
 fn both_are_zero(pair: &Pair) -> bool {

@@ -2,20 +2,20 @@
 
 use super::errors::too_many_errors;
 use super::judge::{judge, p_value};
-use super::judged::{Judged, LookTerms, ScenarioEvidence};
-use super::look::{BETA, ThisLook};
+use super::judged::{Hosts, Judged, LookTerms, ScenarioEvidence};
+use super::look::{BETA, LookAt, ThisLook};
 use super::rule::{Action, Limits, Policy, Rule};
 use crate::compare::ComparableInputs;
 use crate::record::Run;
 use crate::record::format::SWEEP;
 use crate::report::comparison::{Comparison, Judgement, Status};
-use crate::stats::{ErrorLevels, InterimLook, discovery_level};
+use crate::stats::{ErrorLevels, discovery_level};
 
 /// Largest accepted share of false warnings among all warnings.
 const FALSE_DISCOVERIES: f64 = 0.10;
 
 /// Number of rules × scenarios that may block; they share α.
-pub(super) fn family(policy: &Policy, candidate: &Run) -> u32 {
+pub(crate) fn family(policy: &Policy, candidate: &Run) -> u32 {
     let rules = candidate
         .scenarios
         .iter()
@@ -36,17 +36,14 @@ pub(super) fn judge_all(
     candidate: &Run,
     this_look: ThisLook<'_>,
 ) -> Vec<Judged> {
-    let shared = LookTerms {
-        levels: this_look.levels.shared_among(family(policy, candidate)),
-        look: this_look.look,
-        anytime: this_look.anytime,
-        has_reason: this_look.analysis.is_some(),
-    };
+    let shared = LookTerms::of(this_look, family(policy, candidate));
+    let hosts = hosts(usable, candidate);
+    let of_scenario = |name| of_scenario(usable, &hosts, name);
     let mut judged = Vec::new();
     // A scenario in the policy that the run lacks is misspelt or was dropped: its rules are missing, which does not pass.
     for (name, rules) in &policy.scenarios {
         if candidate.scenario(name).is_none() {
-            let evidence = of_scenario(usable, name);
+            let evidence = of_scenario(name);
             judged.extend(rules.iter().map(|rule| judge(rule, &evidence, shared)));
         }
     }
@@ -55,21 +52,17 @@ pub(super) fn judge_all(
         let mut scenarios = candidate.scenarios.iter();
         !candidate.scenarios.is_empty() && !scenarios.any(|scenario| rule.holds_in(&scenario.name))
     };
-    let evidence = of_scenario(usable, SWEEP);
+    let evidence = of_scenario(SWEEP);
     let missing = policy.rules.iter().filter(none_here);
     judged.extend(missing.map(|rule| judge(rule, &evidence, shared)));
     // A warning spends no α and never asks for more evidence: it is judged on all evidence at every look.
-    let warnings = LookTerms {
-        levels: ErrorLevels {
-            alpha: warning_level(policy, usable, candidate, shared),
-            beta: BETA,
-        },
-        look: InterimLook::only(0),
-        anytime: false,
-        ..shared
+    let levels = ErrorLevels {
+        alpha: warning_level(policy, candidate, of_scenario, shared),
+        beta: BETA,
     };
+    let warnings = LookTerms::once(levels, shared.has_reason);
     for scenario in &candidate.scenarios {
-        let evidence = of_scenario(usable, &scenario.name);
+        let evidence = of_scenario(&scenario.name);
         let rules = rules_here(policy, &evidence);
         for rule in &rules {
             let terms = if may_block(rule) { shared } else { warnings };
@@ -86,22 +79,34 @@ pub(super) fn judge_all(
             keep_decision(judged, before);
         }
     }
-    for judged in &mut judged {
-        let look = judged.terms.look;
-        if look.is_spent() && this_look.look.is_spent() && !this_look.anytime {
+    if matches!(this_look.at, LookAt::Spent) {
+        let blocking = judged.iter_mut();
+        for judged in blocking.filter(|judged| judged.judgement.rule.action != Action::Warn) {
             explain_spent(&mut judged.judgement, this_look.before);
         }
     }
     judged
 }
 
-fn of_scenario<'a>(usable: &'a ComparableInputs<'a>, name: &'a str) -> ScenarioEvidence<'a> {
+/// The machines of the stored baseline, of today and of the accepted sessions.
+fn hosts<'a>(usable: &'a ComparableInputs<'a>, candidate: &'a Run) -> Hosts<'a> {
+    let baseline = usable.stored.map_or(candidate, |(baseline, _)| baseline);
+    Hosts::of(baseline, candidate, &usable.ledger)
+}
+
+fn of_scenario<'a>(
+    usable: &'a ComparableInputs<'a>,
+    hosts: &'a Hosts<'a>,
+    name: &'a str,
+) -> ScenarioEvidence<'a> {
     let sides = |runs: (&'a Run, &'a Run)| (runs.0.scenario(name), runs.1.scenario(name));
     ScenarioEvidence {
         name,
         stored: usable.stored.map(sides),
         pairs: usable.pairs.map(sides),
+        beside: usable.beside.and_then(|run| run.scenario(name)),
         ledger: &usable.ledger,
+        hosts,
     }
 }
 
@@ -128,15 +133,15 @@ fn rules_here(policy: &Policy, evidence: &ScenarioEvidence<'_>) -> Vec<Rule> {
 }
 
 /// The level at which all warnings of all scenarios are judged, so that few of them are false.
-fn warning_level(
+fn warning_level<'a>(
     policy: &Policy,
-    usable: &ComparableInputs<'_>,
-    candidate: &Run,
+    candidate: &'a Run,
+    of_scenario: impl Fn(&'a str) -> ScenarioEvidence<'a>,
     terms: LookTerms,
 ) -> f64 {
     let mut p_values = Vec::new();
     for scenario in &candidate.scenarios {
-        let evidence = of_scenario(usable, &scenario.name);
+        let evidence = of_scenario(&scenario.name);
         let rules = rules_here(policy, &evidence);
         let warnings = rules.iter().filter(|rule| !may_block(rule));
         p_values.extend(warnings.filter_map(|rule| p_value(rule, &evidence, terms)));

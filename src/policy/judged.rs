@@ -1,13 +1,39 @@
 //! What a judgement is made of: the evidence of a scenario, the levels of a look, estimates, and the answer.
 
+use super::look::{LookAt, ThisLook};
 use crate::compare::{self, SideValues};
 use crate::metric::{Better, Metric};
 use crate::record::{Run, ScenarioRun};
 use crate::report::comparison::{Judgement, Status};
-use crate::stats::{self, Assessment, Decision, ErrorLevels, IndifferenceZone, InterimLook};
+use crate::stats::{self, ErrorLevels, Estimate, IndifferenceZone, Look, Outcome, Shown};
 
 /// Both sides of a scenario.
 pub(super) type Sides<'a> = (Option<&'a ScenarioRun>, Option<&'a ScenarioRun>);
+
+/// The machines of the runs, as far as they are recorded.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Hosts<'a> {
+    /// Of the accepted sessions, oldest first.
+    of_sessions: Vec<Option<&'a str>>,
+    of_baseline: Option<&'a str>,
+    todays: Option<&'a str>,
+}
+
+impl<'a> Hosts<'a> {
+    pub(super) fn of(baseline: &'a Run, candidate: &'a Run, ledger: &[&'a Run]) -> Self {
+        let of = |run: &'a Run| run.file.environment.as_ref()?.machine_or_host();
+        Self {
+            of_sessions: ledger.iter().map(|run| of(run)).collect(),
+            of_baseline: of(baseline),
+            todays: of(candidate),
+        }
+    }
+
+    /// Whether the noise between the stored baseline's machine and today's is known.
+    pub(super) fn are_known(&self, noise: &stats::Noise) -> bool {
+        stats::is_host_known(noise, &self.of_sessions, &self.of_baseline, &self.todays)
+    }
+}
 
 /// All evidence about one scenario.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +43,10 @@ pub(super) struct ScenarioEvidence<'a> {
     pub(super) stored: Option<Sides<'a>>,
     /// Alternating repeats, if any.
     pub(super) pairs: Option<Sides<'a>>,
+    /// The candidate's repeats beside them.
+    pub(super) beside: Option<&'a ScenarioRun>,
     pub(super) ledger: &'a [&'a Run],
+    pub(super) hosts: &'a Hosts<'a>,
 }
 
 impl<'a> ScenarioEvidence<'a> {
@@ -25,38 +54,67 @@ impl<'a> ScenarioEvidence<'a> {
     pub(super) fn shown(&self) -> Sides<'a> {
         self.pairs.or(self.stored).unwrap_or((None, None))
     }
-
-    /// The logs of the accepted sessions, oldest first.
-    pub(super) fn sessions(&self, metric: Metric) -> Vec<Vec<f64>> {
-        let new = self.shown().1;
-        let session = |run: &&Run| {
-            let session = run.scenario(self.name)?;
-            // With another definition or another number of tokens per chunk, its noise is not comparable.
-            let fits = new.is_none_or(|new| compare::unlike(metric, session, new).is_none());
-            fits.then(|| SideValues::of(metric, Some(session)).logs)
-        };
-        let sessions = self.ledger.iter().filter_map(session);
-        sessions.filter(|session| !session.is_empty()).collect()
-    }
 }
 
-/// The error levels of an interim look.
+/// The accepted sessions of a scenario in a ledger, oldest first: the logs of their repeats with the numbers of their starts. `like` is
+/// the candidate's side: with another definition or another number of tokens per chunk, the noise of a session is not comparable.
+pub(super) fn sessions(
+    metric: Metric,
+    name: &str,
+    like: Option<&ScenarioRun>,
+    ledger: &[&Run],
+) -> Vec<Vec<(f64, u32)>> {
+    let session = |run: &&Run| {
+        let session = run.scenario(name)?;
+        let fits = like.is_none_or(|new| compare::unlike(metric, session, new).is_none());
+        fits.then(|| SideValues::of(metric, Some(session)).repeats())
+    };
+    let sessions = ledger.iter().filter_map(session);
+    sessions.filter(|session| !session.is_empty()).collect()
+}
+
+/// The error levels of a look for one rule.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LookTerms {
-    /// α of the rule, already shared among the family, and β.
+    /// α of the rule, already shared among the family, and β, of the whole trial.
     pub(super) levels: ErrorLevels,
-    /// The share of them that this look may spend.
-    pub(super) look: InterimLook,
-    /// All interim looks are spent: only anytime-valid evidence can block.
-    pub(super) anytime: bool,
+    /// What this look may spend of them.
+    pub(super) now: ErrorLevels,
+    /// More pairs were measured than the schedule has: only anytime-valid evidence decides.
+    pub(super) is_beyond: bool,
     /// Whether the author gave an analysis, which also explains an implausible speed-up.
     pub(super) has_reason: bool,
 }
 
 impl LookTerms {
-    /// The levels of this look.
-    pub(super) fn now(&self) -> ErrorLevels {
-        self.levels.at(self.look)
+    /// A single look with all of these levels.
+    pub(super) fn once(levels: ErrorLevels, has_reason: bool) -> Self {
+        Self {
+            levels,
+            now: levels,
+            is_beyond: false,
+            has_reason,
+        }
+    }
+
+    /// This look, for each of `family` rules.
+    pub(super) fn of(this_look: ThisLook<'_>, family: u32) -> Self {
+        let levels = this_look.levels.shared_among(family);
+        let now = match this_look.at {
+            LookAt::All => levels,
+            LookAt::Repeats(look) => levels.times(ErrorLevels {
+                alpha: look.share,
+                beta: look.share,
+            }),
+            LookAt::Pairs(pairs, schedule) => schedule.at(pairs),
+            LookAt::Beyond(_) | LookAt::Spent => ErrorLevels::NONE,
+        };
+        Self {
+            levels,
+            now,
+            is_beyond: matches!(this_look.at, LookAt::Beyond(_)),
+            has_reason: this_look.analysis.is_some(),
+        }
     }
 }
 
@@ -75,13 +133,29 @@ pub(super) struct Judged {
 /// The numbers behind the judgement of a relative limit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Estimates {
-    pub(super) decision: Decision,
-    pub(super) assessment: Assessment,
-    pub(super) zone: IndifferenceZone,
+    pub(super) look: Look,
+    /// The estimate that is shown.
+    pub(super) shown: Shown,
+    /// The outcome: that of the look, or of evidence that is valid at any time.
+    pub(super) outcome: Outcome,
     /// The noise, learnt from the ledger or assumed.
     pub(super) noise: stats::Noise,
-    /// p-value of the noise among the candidate's repeats under the noise of the ledger.
+    /// Whether the ledger knows the stored baseline's machine and today's.
+    pub(super) is_host_known: bool,
+    /// p-value of the noise among the candidate's starts under the noise of the ledger.
     pub(super) candidate_noise: Option<f64>,
+}
+
+impl Estimates {
+    /// The zone around the limit.
+    pub(super) fn zone(&self) -> IndifferenceZone {
+        self.look.test.zone
+    }
+
+    /// The estimate without the stored baseline, which may be of another host; with fewer than two pairs the one that is shown.
+    pub(super) fn todays(&self) -> Estimate {
+        self.look.pairs.unwrap_or(self.shown.estimate)
+    }
 }
 
 /// The indifference zone around a relative limit of this metric.

@@ -1,7 +1,7 @@
-//! An interim look: its error probabilities, the names of the runs, and what earlier looks and the author left.
+//! A look at the evidence: its error probabilities, the names of the runs, and what earlier looks and the author left.
 
 use crate::report::comparison::{Analysis, Comparison};
-use crate::stats::{ErrorLevels, InterimLook};
+use crate::stats::{ErrorLevels, PairSchedule, StoredLook};
 
 /// Largest accepted probability of a false block, over all blocking rules.
 pub(crate) const ALPHA: f64 = 0.02;
@@ -28,15 +28,28 @@ pub struct Labels<'a> {
     pub ledger: Option<&'a str>,
 }
 
-/// An interim look at the evidence of one commit, and the result of earlier ones.
+/// The place of a look in its trial, which gives its levels.
+#[derive(Clone, Copy, Debug)]
+pub enum LookAt<'a> {
+    /// A single look at all evidence: all of α and β.
+    All,
+    /// At repeats of the candidate against the stored baseline.
+    Repeats(StoredLook),
+    /// After so many pairs, with the levels of each rule that may block.
+    Pairs(u32, &'a PairSchedule),
+    /// After so many pairs, more than the schedule has: by evidence that is valid at any time.
+    Beyond(u32),
+    /// All of α and β is spent: nothing can be decided.
+    Spent,
+}
+
+/// A look at the evidence of one commit, and the result of earlier ones.
 #[derive(Clone, Copy, Debug)]
 pub struct ThisLook<'a> {
-    /// The error probabilities of the whole decision.
+    /// The error probabilities of the whole decision; of all evidence but what earlier evidence of the commit spent.
     pub levels: ErrorLevels,
-    /// The share of them that this look may spend.
-    pub look: InterimLook,
-    /// All interim looks are spent; alternating pairs may still block where they are clear.
-    pub anytime: bool,
+    /// The look.
+    pub at: LookAt<'a>,
     /// The comparison of the previous look, whose decisions stay while the new evidence does not decide.
     pub before: Option<&'a Comparison>,
     /// The author's analysis of a regression under a `report` rule.
@@ -49,8 +62,7 @@ impl ThisLook<'_> {
     /// A single look at all evidence.
     pub const ONLY: Self = Self {
         levels: GATE_LEVELS,
-        look: InterimLook::only(0),
-        anytime: false,
+        at: LookAt::All,
         before: None,
         analysis: None,
         explanation: None,

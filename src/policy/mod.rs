@@ -42,6 +42,7 @@ pub mod rule;
 mod sentence;
 mod shown;
 mod too_good;
+mod undecided;
 mod verdict;
 mod warning;
 
@@ -52,8 +53,9 @@ pub use completion::{Base, Circumstances, JudgedBy, accept, complete, is_judged_
 pub use first_run::first_run;
 pub use headline::deciding_row;
 pub(crate) use look::ALPHA;
-pub use look::{GATE_LEVELS, Labels, ThisLook};
-pub(crate) use noise::noise;
+pub(crate) use judge_all::family;
+pub use look::{GATE_LEVELS, Labels, LookAt, ThisLook};
+pub(crate) use noise::{assumed, step};
 pub use outcome::{MergeEffect, bisect_outcome, effect, only_a_reason_is_missing};
 pub use power::{Needs, needs};
 pub use promotion::{Accepted, FEWEST_REPEATS, Objection, ObjectionKind, objections};

@@ -14,7 +14,7 @@ use crate::report::comparison::{Difference, Judgement, Status};
 use crate::stats::{self, Noise, number};
 
 /// The fewest repeats from which their noise can be estimated.
-pub const FEWEST_REPEATS: usize = 3;
+pub const FEWEST_REPEATS: usize = 2;
 
 /// Sessions further than this many standard deviations from the others are outliers.
 const OUTLIER: f64 = 4.0;
@@ -236,14 +236,11 @@ fn outliers(policy: &Policy, run: &Run, segment: &[Run], listed: &[Objection]) -
             let Some(limit) = rule.limits.regression.filter(|_| !is_listed) else {
                 continue;
             };
-            let logs = judged::ScenarioEvidence {
-                name,
-                // Sessions with another definition of the metric are not comparable.
-                stored: Some((None, Some(scenario))),
-                pairs: None,
-                ledger: &sessions,
-            }
-            .sessions(metric);
+            // Sessions with another definition of the metric are not comparable.
+            let logs: Vec<Vec<f64>> = judged::sessions(metric, name, Some(scenario), &sessions)
+                .into_iter()
+                .map(|session| session.into_iter().map(|(log, _)| log).collect())
+                .collect();
             let own = SideValues::of(metric, Some(scenario)).logs;
             let Some((distance, deviation)) = distance(&own, &logs) else {
                 continue;

@@ -2,7 +2,7 @@
 
 use super::judge::judge;
 use super::judge_all::family;
-use super::judged::{LookTerms, ScenarioEvidence};
+use super::judged::{Hosts, LookTerms, ScenarioEvidence};
 use super::look::GATE_LEVELS;
 use super::rule::{Limits, Policy, Rule};
 use super::sentence::{percent, signed_percent};
@@ -10,7 +10,6 @@ use crate::code::Code;
 use crate::compare::same_fingerprint;
 use crate::record::{Run, is_same_run};
 use crate::report::comparison::{Status, Warning};
-use crate::stats::InterimLook;
 
 /// Rules whose limit is exceeded since the release, whatever the comparison with the baseline shows. They warn and never block:
 /// each step since then was judged and accepted.
@@ -36,20 +35,19 @@ pub(super) fn since_release(
         );
         return vec![Warning::new(Code::ReleaseNotComparable, message)];
     }
-    let terms = LookTerms {
-        levels: GATE_LEVELS.shared_among(family(policy, candidate)),
-        look: InterimLook::only(0),
-        anytime: false,
-        // An implausible speed-up since an old release needs no reason.
-        has_reason: true,
-    };
+    let levels = GATE_LEVELS.shared_among(family(policy, candidate));
+    // An implausible speed-up since an old release needs no reason.
+    let terms = LookTerms::once(levels, true);
+    let hosts = Hosts::of(release, candidate, ledger);
     let mut found = Vec::new();
     for scenario in &candidate.scenarios {
         let evidence = ScenarioEvidence {
             name: &scenario.name,
             stored: Some((release.scenario(&scenario.name), Some(scenario))),
             pairs: None,
+            beside: None,
             ledger,
+            hosts: &hosts,
         };
         for rule in policy.rules_for(&scenario.name) {
             let Some(limit) = rule.limits.regression else {

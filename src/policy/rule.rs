@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::metric::Metric;
 use crate::record::format::SWEEP;
 pub use crate::report::rule::{Action, OnInconclusive, Place};
+use crate::stats::MOST_PAIRS;
 
 /// The limits of one rule, at least one.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -56,8 +57,10 @@ pub enum FirstRun {
 /// How much evidence a gate may collect, and what happens when it does not decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoisePolicy {
-    /// Most repeats of the candidate that one gate may run.
+    /// Most repeats of the candidate that one gate may run without the base version.
     pub max_repeats: u32,
+    /// Most alternating pairs that one gate may run with the base version.
+    pub max_pairs: u32,
     /// What an undecided comparison does.
     pub on_inconclusive: OnInconclusive,
 }
@@ -66,6 +69,7 @@ impl Default for NoisePolicy {
     fn default() -> Self {
         Self {
             max_repeats: 10,
+            max_pairs: MOST_PAIRS,
             on_inconclusive: OnInconclusive::Auto,
         }
     }

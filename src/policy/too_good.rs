@@ -12,14 +12,9 @@ const PLAUSIBLE: f64 = 1.5;
 /// The end of the headline.
 const CHECK: &str = "; check before believing";
 
-/// The fewest alternating pairs that replace the stored baseline here.
-const PAIRS: u32 = 2;
-
 /// How many times as fast the candidate is, where that is implausible.
-pub(super) fn times_faster(metric: Metric, estimates: &Estimates, pairs: u32) -> Option<f64> {
-    let paired = estimates.assessment.paired.filter(|_| pairs >= PAIRS);
-    let estimate = paired.unwrap_or(estimates.decision.estimate);
-    let times = (-estimate.delta).exp();
+pub(super) fn times_faster(metric: Metric, estimates: &Estimates) -> Option<f64> {
+    let times = (-estimates.todays().delta).exp();
     (metric.is_of_speed() && times > PLAUSIBLE).then_some(times)
 }
 

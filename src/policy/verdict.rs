@@ -1,12 +1,12 @@
 //! From runs and a policy to the comparison.
 
-use super::advice::next;
+use super::advice::{Measured, next};
 use super::curves::curves;
 use super::headline::headline;
 use super::history::history;
 use super::judge_all::{family, judge_all};
 use super::judged::Judged;
-use super::look::{Labels, ThisLook};
+use super::look::{Labels, LookAt, ThisLook};
 use super::outcome::{Terms, follows};
 use super::release::since_release;
 use super::rule::Policy;
@@ -15,7 +15,7 @@ use super::warning::{of_memory, unwatched_capacity, warnings};
 use crate::compare::{self, ComparisonInputs};
 use crate::record::Run;
 use crate::report::comparison::{Comparison, Decision, LookTaken, SCHEMA, Verdict};
-use crate::stats::InterimLook;
+use crate::stats::ErrorLevels;
 
 /// Judges `candidate` against `baseline`: one look at two runs.
 pub fn compare_runs(
@@ -55,10 +55,15 @@ pub fn compare_evidence(
     let pairs = usable.pairs.map_or(0, |(baseline, candidate)| {
         candidate.counting_pairs(baseline)
     });
-    // Repeats against the stored baseline, whether or not it is comparable.
-    let repeats = given
-        .stored
-        .map_or(0, |(_, candidate)| candidate.counting_repeats());
+    // Repeats against the stored baseline, whether or not it is comparable, and those beside the pairs without one.
+    let beside = given.stored.map(|(_, candidate)| candidate);
+    let repeats = beside.or(given.beside).map_or(0, Run::counting_repeats);
+    let family = family(policy, candidate);
+    let measured = Measured {
+        repeats,
+        pairs,
+        family,
+    };
     let (stored_baseline, stored_candidate) = given.stored.unwrap_or((baseline, candidate));
     let (baseline_label, candidate_label) = match given.stored {
         Some(_) => (labels.baseline, labels.candidate),
@@ -83,6 +88,7 @@ pub fn compare_evidence(
             this_look,
             terms.on_inconclusive,
             exit,
+            pairs,
         )
         .into_iter()
         .chain(of_memory(policy, baseline, candidate))
@@ -93,7 +99,7 @@ pub fn compare_evidence(
         .collect(),
         mismatches: comparability.mismatches.clone(),
         changes: comparability.changes.clone(),
-        next: next(verdict, &judged, this_look, policy, repeats, pairs),
+        next: next(verdict, &judged, this_look, policy, measured),
         analysis: this_look.analysis.cloned(),
         explanation: this_look.explanation.cloned(),
         accepted: None,
@@ -105,7 +111,7 @@ pub fn compare_evidence(
         decision: Decision {
             alpha: this_look.levels.alpha,
             beta: this_look.levels.beta,
-            family: family(policy, candidate),
+            family,
             ledger_sessions: judged.iter().filter_map(sessions).max().unwrap_or(0),
             ledger: labels.ledger.map(str::to_owned),
             pairs,
@@ -120,18 +126,24 @@ pub fn compare_evidence(
 
 /// The previous looks and this one; empty for a single look.
 fn looks(this_look: ThisLook<'_>, verdict: Verdict, repeats: u32, pairs: u32) -> Vec<LookTaken> {
-    let InterimLook { alpha, beta, at } = this_look.look;
-    if at == 0 {
-        return Vec::new();
-    }
+    let (pairs, shares) = match this_look.at {
+        LookAt::All => return Vec::new(),
+        LookAt::Repeats(look) => {
+            let (alpha, beta) = (look.share, look.share);
+            (pairs, ErrorLevels { alpha, beta })
+        }
+        LookAt::Pairs(pairs, schedule) => (pairs, schedule.shares(pairs)),
+        LookAt::Beyond(pairs) => (pairs, ErrorLevels::NONE),
+        LookAt::Spent => (pairs, ErrorLevels::NONE),
+    };
     let mut looks = this_look
         .before
         .map_or_else(Vec::new, |before| before.decision.looks.clone());
     looks.push(LookTaken {
         repeats,
         pairs,
-        alpha,
-        beta,
+        alpha: shares.alpha,
+        beta: shares.beta,
         verdict,
     });
     looks

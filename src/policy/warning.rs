@@ -13,10 +13,13 @@ use crate::metric::Metric;
 use crate::record::Run;
 use crate::record::format::SWEEP;
 use crate::report::comparison::{Judgement, Status, Verdict, Warning};
-use crate::stats;
+use crate::stats::{self, TodaysNoise};
 
 /// p-value of the candidate's noise under the ledger below which its starts are unstable.
 const UNSTABLE: f64 = 0.001;
+
+/// p-value of today's noise under the ledger below which it is clearly noisier.
+const NOISIER: f64 = 0.01;
 
 pub(super) fn warnings(
     comparability: &Comparability,
@@ -24,6 +27,7 @@ pub(super) fn warnings(
     this_look: ThisLook<'_>,
     on_inconclusive: OnInconclusive,
     exit: ExitStatus,
+    pairs: u32,
 ) -> Vec<Warning> {
     let mut warnings = comparability.warnings.clone();
     let analysed = this_look.analysis.is_some();
@@ -38,6 +42,7 @@ pub(super) fn warnings(
         );
         warnings.push(Warning::new(Code::PassedUndecided, message));
     }
+    warnings.extend(of_host(judged, pairs));
     warnings.extend(judged.iter().flat_map(of_noise));
     let rows = || judged.iter().map(|judged| &judged.judgement);
     warnings.extend(rows().filter_map(not_judged));
@@ -158,7 +163,7 @@ fn of_noise(judged: &Judged) -> Vec<Warning> {
     let place = format!("{} at {}", row.metric, row.scenario);
     let mut found = Vec::new();
     let mut warn = |code, message: String| found.push(Warning::new(code, message));
-    let estimate = &estimates.decision.estimate;
+    let today = &estimates.look.today;
     if estimates.candidate_noise.is_some_and(|p| p < UNSTABLE) {
         warn(
             Code::UnstableStarts,
@@ -166,17 +171,17 @@ fn of_noise(judged: &Judged) -> Vec<Warning> {
                 "{place}: the candidate's starts differ far more from each other than those in the ledger; check the candidate's server logs"
             ),
         );
-    } else if estimate.noisier {
+    } else if is_noisier(today) {
         warn(
             Code::NoisierThanLedger,
             format!(
                 "{place}: today's repeats are noisier than the ledger, {} instead of {}; the noise of the ledger is not used",
-                percent(estimate.repeat_noise),
+                percent(today.variance.sqrt()),
                 percent(estimates.noise.repeat)
             ),
         );
     }
-    if estimate.clipped {
+    if estimates.look.is_clipped {
         warn(
             Code::OutlierRepeat,
             format!(
@@ -184,13 +189,41 @@ fn of_noise(judged: &Judged) -> Vec<Warning> {
             ),
         );
     }
-    if estimates.assessment.disagree {
+    if estimates.look.all.is_some_and(|all| !all.agrees) {
         warn(
             Code::StoredBaselineDisagrees,
             format!(
-                "{place}: the stored baseline and the alternating repeats give different results, so the baseline is outdated or from another host; only the alternating repeats decide"
+                "{place}: the stored baseline differs from today's measurements of the base version, so it is outdated or from another host; only today's measurements decide"
             ),
         );
     }
     found
+}
+
+/// Whether today is clearly noisier than the ledger. A rule stops using the ledger much earlier, which costs a few starts and needs
+/// no warning.
+fn is_noisier(today: &TodaysNoise) -> bool {
+    let probabilities = [today.arms_probability, today.differences_probability];
+    let mut known = probabilities.into_iter().flatten();
+    today.is_doubted() && known.any(|p| p < NOISIER)
+}
+
+/// A stored baseline of a machine that the ledger does not know.
+fn of_host(judged: &[Judged], pairs: u32) -> Option<Warning> {
+    let is_unknown = |judged: &Judged| {
+        let estimates = judged.estimates.as_ref();
+        estimates.is_some_and(|estimates| {
+            !estimates.is_host_known && (estimates.look.stored.is_some() || estimates.look.all.is_some())
+        })
+    };
+    if !judged.iter().any(is_unknown) {
+        return None;
+    }
+    let what = "the stored baseline was measured on another machine than this run, and the ledger has too few sessions to tell how much the two differ";
+    let then = if pairs == 0 {
+        "its interval is wider by 3 % of noise between machines, which leaves most changes undecided; measure the base version on this machine too (`--base-image`, `server.base`)"
+    } else {
+        "today's measurements of the base version count more"
+    };
+    Some(Warning::new(Code::UnknownMachine, format!("{what}: {then}")))
 }

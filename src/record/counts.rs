@@ -71,6 +71,28 @@ impl Run {
     }
 }
 
+impl Run {
+    /// The same run with later repeats of the same version after its own.
+    #[must_use]
+    pub fn followed_by(mut self, later: Self) -> Self {
+        for scenario in later.scenarios {
+            let known = self.scenarios.iter_mut();
+            match known.into_iter().find(|known| known.name == scenario.name) {
+                Some(known) => known.repeats.extend(scenario.repeats),
+                None => self.scenarios.push(scenario),
+            }
+        }
+        for scenario in later.file.scenarios {
+            let known = self.file.scenarios.iter_mut();
+            match known.into_iter().find(|known| known.name == scenario.name) {
+                Some(known) => known.repeats.extend(scenario.repeats),
+                None => self.file.scenarios.push(scenario),
+            }
+        }
+        self
+    }
+}
+
 fn fewest(counts: impl Iterator<Item = usize>) -> u32 {
     counts
         .min()

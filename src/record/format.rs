@@ -281,7 +281,7 @@ optional_fields! {
     }
 }
 
-/// One independent measurement on a fresh server.
+/// One measurement of a load point.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Repeat {
     /// Unique in the file.
@@ -290,6 +290,10 @@ pub struct Repeat {
     /// When its first measured request was sent, RFC 3339, UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<String>,
+    /// Name of the server start on which it was measured. Repeats with the same name share a server and are measurements on
+    /// one start; without a name every repeat is a start of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
     /// Measured wall time in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<f64>,

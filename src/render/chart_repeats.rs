@@ -75,7 +75,7 @@ struct Line<'a> {
     points: Vec<Option<(&'static str, &'a Point)>>,
 }
 
-/// A line per pair.
+/// A line per pair, after the candidate's starts beside the pairs.
 fn pairs(row: &Row) -> Vec<Line<'_>> {
     let last = row.points.iter().flatten().map(|point| point.number).max();
     let of_pair = |number: usize| {
@@ -89,7 +89,12 @@ fn pairs(row: &Row) -> Vec<Line<'_>> {
             points: found.to_vec(),
         }
     };
-    (1..=last.unwrap_or(0)).map(of_pair).collect()
+    let alone = row.points[1].iter().filter(|point| point.number == 0);
+    let alone = alone.map(|point| Line {
+        name: "alone".to_owned(),
+        points: vec![Some(("head", point))],
+    });
+    alone.chain((1..=last.unwrap_or(0)).map(of_pair)).collect()
 }
 
 /// A line per repeat, the baseline's first.

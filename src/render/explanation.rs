@@ -25,10 +25,6 @@ pub(super) fn next(comparison: &Comparison) -> Vec<String> {
             "measure {amount} more {} of the candidate: they decide if the estimate stays the same",
             plural(amount, "repeat")
         )),
-        NextAction::Ab if is_spent(comparison) && comparison.decision.pairs > 0 => steps.push(format!(
-            "all interim looks at this commit are spent: run the gate again for {amount} more alternating {}, which can only block, or commit and run the gate again",
-            plural(amount, "pair")
-        )),
         NextAction::Ab if is_spent(comparison) => steps.push(format!(
             "all interim looks at this commit are spent: run the gate with the base version ({}), or commit and run the gate again",
             base_version(comparison)
@@ -146,8 +142,7 @@ fn look(taken: &LookTaken) -> String {
     );
     let evidence = match (taken.repeats, taken.pairs) {
         (_, 0) => repeats,
-        (0, _) => pairs,
-        (_, _) => format!("{pairs} and {repeats}"),
+        (_, _) => pairs,
     };
     let [alpha, beta] = [taken.alpha, taken.beta].map(percent);
     let spent = match (taken.alpha > 0.0, taken.beta > 0.0) {

@@ -170,8 +170,7 @@ fn agreement(row: &Judgement) -> Option<String> {
     if row.basis != Some(Basis::Pairs) {
         return None;
     }
-    let pairs = row.baseline.values.iter().zip(&row.candidate.values);
-    let counting = pairs.filter(|(old, new)| old.void.is_none() && new.void.is_none());
+    let counting = row.pairs().filter(|(old, new)| old.void.is_none() && new.void.is_none());
     let values: Vec<(f64, f64)> = counting
         .filter_map(|(old, new)| Some((old.value?, new.value?)))
         .collect();

@@ -105,7 +105,7 @@ fn points(side: &Side, unit: Unit) -> Vec<Point> {
     let of = |(place, repeat): (usize, &RepeatValue)| {
         let value = repeat.value?;
         Some(Point {
-            number: place + 1,
+            number: (place + 1).saturating_sub(side.beside as usize),
             value,
             text: number::value(value, unit),
             void: repeat.void.clone(),

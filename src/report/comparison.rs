@@ -415,9 +415,9 @@ pub struct LookTaken {
     pub repeats: u32,
     /// Alternating pairs at that time.
     pub pairs: u32,
-    /// Share of `alpha` that it could spend.
+    /// Share that it could spend of the `alpha` with which this evidence began.
     pub alpha: f64,
-    /// Share of `beta` that it could spend.
+    /// The same of `beta`.
     pub beta: f64,
     /// Its verdict.
     pub verdict: Verdict,

@@ -45,6 +45,9 @@ pub struct Judgement {
     pub baseline: Side,
     /// The side under judgement.
     pub candidate: Side,
+    /// The stored baseline's side, if there are alternating repeats too; `baseline` is then measured today.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored: Option<Side>,
     /// The evidence behind the change; absent without a change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basis: Option<Basis>,
@@ -94,6 +97,13 @@ pub struct JudgedRule {
 }
 
 impl Judgement {
+    /// The alternating pairs (baseline, candidate), void ones included.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&RepeatValue, &RepeatValue)> {
+        let halves = self.candidate.values.iter();
+        let halves = halves.skip(self.candidate.beside as usize);
+        self.baseline.values.iter().zip(halves)
+    }
+
     /// Whether it judges the same rule at the same load. The place may differ: a file may get a comment between two looks.
     pub(crate) fn is_of_rule(&self, other: &Self) -> bool {
         let without_place = |rule: &JudgedRule| JudgedRule {
@@ -112,12 +122,26 @@ pub struct Side {
     pub value: Option<f64>,
     /// Number of repeats that count.
     pub repeats: u32,
+    /// Number of server starts of those repeats, if several share a server: then they are measurements on fewer starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starts: Option<u32>,
+    /// Number of the first values that were measured beside the alternating pairs; the others form pairs with those of the baseline.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub beside: u32,
     /// The repeats' values in run order, void ones included.
     #[serde(default)]
     pub values: Vec<RepeatValue>,
     /// Why there is no value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_measured: Option<String>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde requires this signature"
+)]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// The value of one repeat.

@@ -15,6 +15,9 @@ use crate::inputs::result_file;
 use crate::record::format::ResultFile;
 use crate::{files, record};
 
+/// Why a repeat of an interrupted run is void.
+pub(super) const INTERRUPTED: &str = "not measured: the run was interrupted";
+
 /// An arm of a measurement.
 pub(crate) struct Arm<'a> {
     /// How its repeats are measured.
@@ -39,7 +42,7 @@ impl<'a> Arm<'a> {
             run.kept = true;
             run.result = earlier;
             // After an interruption during a repeat, some load points have one more repeat than others.
-            run.fill_up(run.repeats());
+            run.fill_up(run.repeats(), INTERRUPTED);
         }
         // Before the first GPU minute: fail now if the result cannot be written.
         files::check_writable(&context.output).map_err(cannot_keep)?;

@@ -81,16 +81,23 @@ impl EvidenceFolder {
         Ok(read.transpose()?)
     }
 
-    /// The candidate's measurements, alone or with its base.
+    /// All measurements of the candidate: those in pairs after the others.
     pub(crate) fn candidate(&self) -> Result<Option<Run>, Failure> {
-        match self.run(EvidenceFile::Candidate)? {
-            Some(run) => Ok(Some(run)),
-            None => self.run(EvidenceFile::PairCandidate),
-        }
+        let alone = self.run(EvidenceFile::Candidate)?;
+        let in_pairs = self.run(EvidenceFile::PairCandidate)?;
+        Ok(match (alone, in_pairs) {
+            (Some(alone), Some(in_pairs)) => Some(alone.followed_by(in_pairs)),
+            (alone, in_pairs) => alone.or(in_pairs),
+        })
     }
 
     fn comparison_path(&self) -> PathBuf {
         self.folder.join("comparison.json")
+    }
+
+    /// Whether a look was kept.
+    pub(crate) fn has_look(&self) -> bool {
+        self.comparison_path().is_file()
     }
 
     /// The comparison of the last interim look.

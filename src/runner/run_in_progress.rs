@@ -174,14 +174,32 @@ impl RunInProgress {
         Ok(())
     }
 
-    /// Fills every load point, and so every pair, with repeats up to `count`: repeats missing after an interruption are void,
-    /// the others are kept.
-    pub(crate) fn fill_up(&mut self, count: u32) {
+    /// Fills every load point with void repeats up to `count`; the others are kept.
+    pub(crate) fn fill_up(&mut self, count: u32, reason: &str) {
         for scenario in &mut self.result.scenarios {
             while scenario.repeats.len() < count as usize {
-                scenario.repeats.push(not_measured());
+                scenario.repeats.push(not_measured(reason));
             }
         }
+    }
+
+    /// Puts the last repeat of every load point at that place, after void ones.
+    pub(crate) fn put_last_at(&mut self, place: u32, reason: &str) {
+        for scenario in &mut self.result.scenarios {
+            while (1..=place as usize).contains(&scenario.repeats.len()) {
+                let last = scenario.repeats.len() - 1;
+                scenario.repeats.insert(last, not_measured(reason));
+            }
+        }
+    }
+
+    /// Why a repeat measured after the first `before` ones does not count at one of the load points.
+    pub(crate) fn void_since(&self, before: u32) -> Option<String> {
+        let mut lasts = self.result.scenarios.iter().map(|scenario| {
+            let mut new = scenario.repeats.iter().skip(before as usize);
+            new.find_map(|repeat| repeat.void.clone())
+        });
+        lasts.find_map(|void| void)
     }
 
     /// Repeats of the load point with the most, void ones included.
@@ -200,10 +218,10 @@ pub(super) fn machine_with_gpus(machine: &str, gpus: &[Gpu]) -> String {
         .to_owned()
 }
 
-fn not_measured() -> Repeat {
+fn not_measured(reason: &str) -> Repeat {
     Repeat {
         metrics: std::iter::once((Metric::QPS.id().to_owned(), None)).collect(),
-        void: Some("not measured: the run was interrupted".to_owned()),
+        void: Some(reason.to_owned()),
         ..Repeat::default()
     }
 }

@@ -6,7 +6,7 @@ use super::CommandContext;
 use super::arm::Arm;
 use super::evidence::{EvidenceFile, EvidenceFolder};
 use super::repeat_context::{RepeatContext, server_of};
-use super::repeating::{measure_pairs, measure_repeats};
+use super::repeating::{Arms, measure_repeats};
 use super::slowdown::slowed;
 use super::spending::{FindStored, Spending};
 use crate::baseline;
@@ -17,7 +17,7 @@ use crate::policy::rule::Policy;
 use crate::record::Run;
 use crate::record::format::Source;
 use crate::report::comparison::Comparison;
-use crate::trial::{Author, Evidence, LooksTaken, Protocol, Step, StoredBaseline, Trial};
+use crate::trial::{Author, ErrorsLeft, Evidence, Protocol, Step, StoredBaseline, Trial};
 
 /// Number of the first start of pairs, so that they differ from the starts of repeats.
 const FIRST_PAIR_START: u32 = 1000;
@@ -60,9 +60,9 @@ pub(crate) struct Decided {
 }
 
 /// The protocol of a gate with this plan and policy.
-pub(crate) fn protocol(plan: &Plan, policy: &Policy, may_have_stored: bool) -> Protocol {
+pub(crate) fn protocol(plan: &Plan, policy: &Policy) -> Protocol {
     if plan.base.is_some() {
-        Protocol::with_base(plan.repeat, may_have_stored)
+        Protocol::with_base(policy.noise.max_pairs)
     } else {
         Protocol::without_base(plan.repeat, policy.noise.max_repeats)
     }
@@ -73,14 +73,9 @@ impl SequentialGate<'_> {
     pub(crate) async fn run(&self) -> Result<Decided, Failure> {
         self.evidence.create()?;
         let before = self.evidence.last_look()?;
-        let here = before
-            .as_ref()
-            .map_or(&[][..], |before| &before.decision.looks);
-        let elsewhere = self
-            .spending
-            .map_or(LooksTaken::default(), |spending| spending.elsewhere(here));
+        let left = self.spending.map_or(ErrorsLeft::ALL, Spending::left);
         let author = self.author.clone();
-        let mut trial = Trial::new(self.protocol, self.policy, author, before, elsewhere);
+        let mut trial = Trial::new(self.protocol, self.policy, author, before, left);
         let mut evidence = self.read(None)?;
         let mut starts = 0;
         loop {
@@ -93,10 +88,12 @@ impl SequentialGate<'_> {
                     evidence = self.read(evidence.stored)?;
                 }
                 Step::Pairs { pairs } => {
-                    let mut base = self.arm(EvidenceFile::PairBaseline)?;
-                    let mut candidate = self.arm(EvidenceFile::PairCandidate)?;
-                    measure_pairs(&mut base, &mut candidate, pairs).await?;
-                    starts += base.starts + candidate.starts;
+                    let mut arms = Arms {
+                        base: self.arm(EvidenceFile::PairBaseline)?,
+                        candidate: self.arm(EvidenceFile::PairCandidate)?,
+                    };
+                    arms.measure_pairs(pairs, self.plan.seed).await?;
+                    starts += arms.base.starts + arms.candidate.starts;
                     evidence = self.read(evidence.stored)?;
                 }
                 Step::Keep(comparison) => self.keep(&comparison, evidence.stored.as_ref())?,

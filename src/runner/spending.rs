@@ -9,13 +9,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::evidence::EvidenceFolder;
 use super::lock::Lock;
-use crate::event::Events;
+use crate::event::{Events, GateEvent};
 use crate::failure::Failure;
 use crate::failure::of_adapters::{cannot_keep, unreadable};
 use crate::files;
 use crate::record::Run;
 use crate::report::comparison::LookTaken;
-use crate::trial::{LooksTaken, StoredBaseline};
+use crate::trial::{ErrorsLeft, StoredBaseline};
 
 /// The value of `schema` in the file.
 const SCHEMA: &str = "perfgate.spent/1";
@@ -47,12 +47,25 @@ struct Series {
     build: String,
     /// The machine.
     machine: String,
+    /// What it measures, and when it looks; absent in the files of perfgate 0.1, whose evidence is not continued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    schedule: Option<Schedule>,
     /// Digest of the baseline of its looks; absent before the first look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     baseline: Option<String>,
     /// The looks taken, also if the evidence is gone.
     #[serde(default)]
     looks: Vec<LookTaken>,
+}
+
+/// The order of measurements and looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Schedule {
+    /// Repeats of the candidate.
+    Repeats,
+    /// A start of the candidate, then pairs, with a look after each.
+    Pairs,
 }
 
 /// Identifies a series of evidence.
@@ -66,6 +79,8 @@ pub(crate) struct Of<'a> {
     pub(crate) build: &'a str,
     /// The machine.
     pub(crate) machine: &'a str,
+    /// The schedule of this run.
+    pub(crate) schedule: Schedule,
 }
 
 /// The locked spending of one head commit.
@@ -78,6 +93,8 @@ pub(crate) struct Spending {
     current: RefCell<usize>,
     build: String,
     machine: String,
+    schedule: Schedule,
+    events: Events,
     _lock: Lock,
 }
 
@@ -104,6 +121,8 @@ impl Spending {
             current: RefCell::new(0),
             build: of.build.to_owned(),
             machine: of.machine.to_owned(),
+            schedule: of.schedule,
+            events: events.clone(),
             _lock: lock,
         })
     }
@@ -118,9 +137,16 @@ impl Spending {
                 continue;
             }
             let folder = EvidenceFolder::at(self.parent.join(&series.evidence));
-            if is_against_the_same(&series, &folder, find_stored)? {
+            if !is_against_the_same(&series, &folder, find_stored)? {
+                continue;
+            }
+            if series.schedule == Some(self.schedule) {
                 self.current.replace(index);
                 return Ok(folder);
+            }
+            if folder.has_repeats() {
+                self.events.emit(GateEvent::OtherSchedule);
+                break;
             }
         }
         self.begin_series()
@@ -144,6 +170,7 @@ impl Spending {
             evidence: name.clone(),
             build: self.build.clone(),
             machine: self.machine.clone(),
+            schedule: Some(self.schedule),
             baseline: None,
             looks: Vec::new(),
         });
@@ -153,23 +180,17 @@ impl Spending {
         Ok(EvidenceFolder::at(self.parent.join(name)))
     }
 
-    /// Looks at repeats and pairs of this head commit outside of the current evidence: from other or deleted
-    /// evidence.
-    pub(crate) fn elsewhere(&self, here: &[LookTaken]) -> LooksTaken {
+    /// What looks at other or deleted evidence of this head commit left.
+    pub(crate) fn left(&self) -> ErrorsLeft {
         let current = *self.current.borrow();
         let spent = self.spent.borrow();
-        let of_series = spent.runs.iter().enumerate().map(|(index, series)| {
-            let taken = LooksTaken::of(&series.looks);
-            if index == current {
-                taken.without(LooksTaken::of(here))
-            } else {
-                taken
-            }
-        });
-        of_series.fold(LooksTaken::default(), LooksTaken::and)
+        let others = spent.runs.iter().enumerate();
+        others
+            .filter(|(index, _)| *index != current)
+            .fold(ErrorsLeft::ALL, |left, (_, series)| left.after(&series.looks))
     }
 
-    /// Counts the last look before its result is shown.
+    /// Counts the looks at the current evidence before the last result is shown.
     pub(crate) fn note(
         &self,
         looks: &[LookTaken],
@@ -179,7 +200,7 @@ impl Spending {
         let current = *self.current.borrow();
         if let Some(series) = self.spent.borrow_mut().runs.get_mut(current) {
             series.baseline = Some(digest);
-            series.looks.extend(looks.last());
+            series.looks = looks.to_vec();
         }
         self.save()
     }
@@ -199,9 +220,9 @@ fn is_against_the_same(
     let Some(known) = &series.baseline else {
         return Ok(true);
     };
-    // Deleted evidence is not reused, but its looks count.
-    let Some(measured) = folder.candidate()? else {
-        return Ok(folder.last_look()?.is_none());
+    // Deleted evidence is not continued, but its looks count.
+    let Some(measured) = folder.candidate()?.filter(|_| folder.has_look()) else {
+        return Ok(false);
     };
     Ok(digest_of(find_stored(&measured)?.as_ref())? == *known)
 }

@@ -2,6 +2,8 @@
 //!
 //! Three repeats of one session give a poor estimate of its noise; thirty accepted sessions give a good one.
 
+use std::collections::BTreeSet;
+
 use statrs::function::gamma::digamma;
 
 use super::huber::huber_location;
@@ -23,6 +25,9 @@ const MAD_TO_DEVIATION: f64 = 1.4826;
 
 /// The largest weight of the ledger in repeats (ν₀): noise changes from day to day.
 const MOST_DEGREES: f64 = 20.0;
+
+/// Smallest noise of one start: repeats that are equal to the last digit are copies or rounded.
+const LEAST_NOISE: f64 = 1e-4;
 
 /// Smallest noise between hosts or days as a share of s₀, because only a few differences are known.
 const LEAST_HOST_SHARE: f64 = 0.25;
@@ -49,13 +54,12 @@ impl Noise {
         sessions: 0,
     };
 
-    /// The same for a metric whose only noise is its resolution (memory).
-    pub fn of_resolution(resolution: f64) -> Self {
+    /// The same for a metric whose only noise is rounding to steps of this relative size (memory).
+    pub fn of_rounding(step: f64) -> Self {
         Self {
-            repeat: resolution,
-            degrees_of_freedom: 1.0,
-            host: resolution / 2.0,
-            sessions: 0,
+            repeat: rounding(step),
+            host: rounding(step) / 2.0,
+            ..Self::ASSUMED
         }
     }
 
@@ -64,11 +68,11 @@ impl Noise {
         self.sessions > 0
     }
 
-    /// Learns from the logs of accepted sessions, oldest first; the last 30 count. The noise is at least
-    /// `resolution`, so that a constant metric does not have zero variance.
+    /// Learns from the logs of accepted sessions, oldest first; the last 30 count. The metric is reported in steps of the relative size
+    /// `step`, and the noise is at least that of rounding, so that a constant metric does not have zero variance.
     ///
-    /// `None` for fewer than [`FEWEST_SESSIONS`] sessions with at least two repeats.
-    pub fn learn(sessions: &[Vec<f64>], resolution: f64) -> Option<Self> {
+    /// `None` for fewer than [`FEWEST_SESSIONS`] sessions with at least two values.
+    pub fn learn(sessions: &[Vec<f64>], step: f64) -> Option<Self> {
         let recent = &sessions[sessions.len().saturating_sub(MOST_SESSIONS)..];
         let sessions: Vec<Vec<f64>> = winsorised(recent)
             .into_iter()
@@ -77,7 +81,8 @@ impl Noise {
         if sessions.len() < FEWEST_SESSIONS {
             return None;
         }
-        let (variance, degrees_of_freedom) = moderated(&sessions, resolution)?;
+        let least = LEAST_NOISE.max(rounding(step));
+        let (variance, degrees_of_freedom) = moderated(&sessions, least)?;
         Some(Self {
             repeat: variance.sqrt(),
             degrees_of_freedom,
@@ -87,22 +92,47 @@ impl Noise {
     }
 }
 
-/// The noise of a ledger of quiet sessions.
-#[cfg(test)]
-pub(super) const QUIET: Noise = Noise {
-    repeat: 0.01,
-    degrees_of_freedom: 20.0,
-    host: 0.005,
-    sessions: 20,
-};
+/// Standard deviation of a value that is uniform within one step.
+fn rounding(step: f64) -> f64 {
+    step / 12.0_f64.sqrt()
+}
+
+/// A ledger of so many sessions …
+const FLEET_SESSIONS: usize = 8;
+
+/// … from so many hosts contains how much hosts differ.
+const FLEET_HOSTS: usize = 5;
+
+/// Sessions of a host that make it known.
+const SESSIONS_OF_KNOWN_HOST: usize = 3;
+
+/// Whether the noise between the stored baseline's host and today's is known. Without a ledger both must be the same host; a ledger
+/// must have three sessions of each, or be of a fleet.
+pub fn is_host_known<Host: Ord>(
+    noise: &Noise,
+    of_sessions: &[Host],
+    of_baseline: &Host,
+    todays: &Host,
+) -> bool {
+    if !noise.is_learnt() {
+        return of_baseline == todays;
+    }
+    let hosts: BTreeSet<&Host> = of_sessions.iter().collect();
+    let is_fleet = of_sessions.len() >= FLEET_SESSIONS && hosts.len() >= FLEET_HOSTS;
+    let is_known = |host: &Host| {
+        let own = of_sessions.iter().filter(|other| *other == host);
+        own.count() >= SESSIONS_OF_KNOWN_HOST
+    };
+    is_fleet || (is_known(of_baseline) && is_known(todays))
+}
 
 /// s₀² and ν₀ of Smyth's moderated variance (2004, Statistical Applications in Genetics and Molecular Biology 3:3).
-fn moderated(sessions: &[Vec<f64>], resolution: f64) -> Option<(f64, f64)> {
+fn moderated(sessions: &[Vec<f64>], least: f64) -> Option<(f64, f64)> {
     let mut centred = Vec::new();
     let mut sampling = Vec::new();
     for session in sessions {
         let degrees = number(session.len() as u64) - 1.0;
-        let variance = (squares_about_mean(session)? / degrees).max(resolution.powi(2));
+        let variance = (squares_about_mean(session)? / degrees).max(least.powi(2));
         centred.push(variance.ln() - digamma(degrees / 2.0) + (degrees / 2.0).ln());
         sampling.push(trigamma(degrees / 2.0));
     }
@@ -115,7 +145,7 @@ fn moderated(sessions: &[Vec<f64>], resolution: f64) -> Option<(f64, f64)> {
         MOST_DEGREES
     };
     let variance = (centre + digamma(degrees / 2.0) - (degrees / 2.0).ln()).exp();
-    Some((variance.max(resolution.powi(2)), degrees))
+    Some((variance.max(least.powi(2)), degrees))
 }
 
 /// τ² from differences of successive sessions, by a MAD: one real step of the main branch is not noise.

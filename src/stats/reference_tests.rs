@@ -1,10 +1,10 @@
-//! Our formulas against an independent implementation with `SciPy` (`tests/statistics/reference.py`).
+//! Our functions against `SciPy` (`tests/statistics/reference.py`).
 
 use serde::Deserialize;
 
-use super::estimate::paired;
+use super::decision::{ErrorLevels, IndifferenceZone};
 use super::trigamma::{inverse_trigamma, trigamma};
-use super::{Estimate, Noise, discovery_level, e_value, stored};
+use super::{Test, discovery_level, e_value};
 
 #[derive(Deserialize)]
 struct Reference {
@@ -12,42 +12,6 @@ struct Reference {
     e_values: Vec<(Vec<f64>, f64)>,
     upper_t: Vec<(f64, f64, f64)>,
     trigamma: Vec<(f64, f64)>,
-    ledgers: Vec<Ledger>,
-    estimates: Vec<Case>,
-}
-
-#[derive(Deserialize)]
-struct Ledger {
-    sessions: Vec<Vec<f64>>,
-    noise: ExpectedNoise,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-struct ExpectedNoise {
-    repeat: f64,
-    degrees_of_freedom: f64,
-    host: f64,
-    sessions: u32,
-}
-
-#[derive(Deserialize)]
-struct Case {
-    noise: ExpectedNoise,
-    baseline: Vec<f64>,
-    candidate: Vec<f64>,
-    pairs: Vec<(f64, f64)>,
-    stored: Expected,
-    paired: Expected,
-}
-
-#[derive(Deserialize)]
-struct Expected {
-    delta: f64,
-    standard_error: f64,
-    degrees_of_freedom: f64,
-    noisier: bool,
-    doubtful: bool,
-    clipped: bool,
 }
 
 fn reference() -> Reference {
@@ -67,55 +31,6 @@ fn trigamma_agrees_and_is_inverted() {
             "{value}: {}",
             inverse_trigamma(value)
         );
-    }
-}
-
-#[test]
-fn noise_is_learnt_as_the_reference_learns_it() {
-    for Ledger { sessions, noise } in reference().ledgers {
-        let ours = Noise::learn(&sessions, 0.0).unwrap();
-        assert!(
-            close(ours.repeat, noise.repeat)
-                && close(ours.degrees_of_freedom, noise.degrees_of_freedom)
-                && close(ours.host, noise.host)
-                && ours.sessions == noise.sessions,
-            "{ours:?}"
-        );
-    }
-}
-
-#[test]
-fn estimates_are_those_of_the_reference() {
-    let cases = reference().estimates;
-    assert!(
-        cases.iter().any(|case| case.stored.clipped)
-            && cases.iter().any(|case| case.paired.noisier)
-    );
-    for (index, case) in cases.iter().enumerate() {
-        let ExpectedNoise {
-            repeat,
-            degrees_of_freedom,
-            host,
-            sessions,
-        } = case.noise;
-        let noise = Noise {
-            repeat,
-            degrees_of_freedom,
-            host,
-            sessions,
-        };
-        let against_stored = stored(&case.baseline, &case.candidate, &noise).unwrap();
-        let in_pairs = paired(&case.pairs, &case.candidate, &noise).unwrap();
-        for (ours, theirs) in [(against_stored, &case.stored), (in_pairs, &case.paired)] {
-            assert!(
-                close(ours.delta, theirs.delta)
-                    && close(ours.standard_error, theirs.standard_error)
-                    && close(ours.degrees_of_freedom, theirs.degrees_of_freedom)
-                    && (ours.noisier, ours.doubtful, ours.clipped)
-                        == (theirs.noisier, theirs.doubtful, theirs.clipped),
-                "case {index}: {ours:?}"
-            );
-        }
     }
 }
 
@@ -142,17 +57,23 @@ fn e_values_are_those_of_numerical_integration() {
 #[test]
 fn bounds_use_the_quantiles_of_the_reference() {
     for (probability, degrees_of_freedom, quantile) in reference().upper_t {
-        let estimate = Estimate {
+        let test = Test {
+            zone: IndifferenceZone::of_growth(0.05),
+            levels: ErrorLevels {
+                alpha: 1.0 - probability,
+                beta: 1.0 - probability,
+            },
+            is_clear_only: false,
             degrees_of_freedom,
-            standard_error: 1.0,
-            ..stored(&[0.0], &[0.0], &Noise::ASSUMED).unwrap()
+            step: 0.0,
         };
-        let bound = estimate.upper_bound(1.0 - probability);
+        let estimate = test.of(0.0, 0.0, 1.0);
         assert!(
-            (bound - quantile).abs() < 1e-6 * quantile,
-            "{probability} {degrees_of_freedom}: {bound}"
+            (estimate.upper - quantile).abs() < 1e-6 * quantile,
+            "{probability} {degrees_of_freedom}: {}",
+            estimate.upper
         );
-        assert!((estimate.lower_bound(1.0 - probability) + quantile).abs() < 1e-6 * quantile);
+        assert!((estimate.lower + quantile).abs() < 1e-6 * quantile);
         assert!((estimate.p_above(-quantile) - (1.0 - probability)).abs() < 1e-6);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::record::Run;
 use crate::report::comparison::LookTaken;
+use crate::stats::ErrorLevels;
 
 /// The accepted runs of the measured machine.
 #[derive(Clone, Debug)]
@@ -21,7 +22,7 @@ pub struct StoredBaseline {
 /// All measurements of one commit so far.
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
-    /// The candidate's repeats against the stored baseline.
+    /// The candidate's repeats beside the pairs; without the base version all of them.
     pub candidate: Option<Run>,
     /// Repeats of baseline and candidate measured alternately.
     pub pairs: Option<(Run, Run)>,
@@ -50,40 +51,56 @@ impl Evidence {
     }
 }
 
-/// The numbers of interim looks taken at repeats against the stored baseline, and at pairs.
+/// The looks that were taken at this evidence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LooksTaken {
-    /// At repeats of the candidate.
-    pub repeats: usize,
-    /// At pairs.
-    pub pairs: usize,
+pub(super) struct LooksTaken {
+    /// The number of looks at repeats of the candidate.
+    pub(super) at_repeats: usize,
+    /// The pairs of the last look.
+    pub(super) pairs: u32,
 }
 
 impl LooksTaken {
-    /// Counts these looks.
-    pub fn of(looks: &[LookTaken]) -> Self {
-        let pairs = looks.iter().filter(|look| look.pairs > 0).count();
+    pub(super) fn of(looks: &[LookTaken]) -> Self {
         Self {
-            repeats: looks.len() - pairs,
-            pairs,
+            at_repeats: looks.iter().filter(|look| look.pairs == 0).count(),
+            pairs: looks.iter().map(|look| look.pairs).max().unwrap_or(0),
+        }
+    }
+}
+
+/// The shares of α and of β that looks at other evidence of the commit left.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ErrorsLeft {
+    /// Of a false block.
+    pub alpha: f64,
+    /// Of a false pass.
+    pub beta: f64,
+}
+
+impl ErrorsLeft {
+    /// Nothing was spent.
+    pub const ALL: Self = Self {
+        alpha: 1.0,
+        beta: 1.0,
+    };
+
+    /// What looks leave that spent shares of this.
+    #[must_use]
+    pub fn after(self, looks: &[LookTaken]) -> Self {
+        let left = |spent: f64| (1.0 - spent).max(0.0);
+        Self {
+            alpha: self.alpha * left(looks.iter().map(|look| look.alpha).sum()),
+            beta: self.beta * left(looks.iter().map(|look| look.beta).sum()),
         }
     }
 
-    /// The sum.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        Self {
-            repeats: self.repeats + other.repeats,
-            pairs: self.pairs + other.pairs,
-        }
-    }
-
-    /// The looks that `other` does not contain.
-    #[must_use]
-    pub fn without(self, other: Self) -> Self {
-        Self {
-            repeats: self.repeats.saturating_sub(other.repeats),
-            pairs: self.pairs.saturating_sub(other.pairs),
+    /// The same as levels to multiply with; rounding does not leave anything.
+    pub(super) fn shares(self) -> ErrorLevels {
+        let rounded = |share: f64| if share < 1e-9 { 0.0 } else { share };
+        ErrorLevels {
+            alpha: rounded(self.alpha),
+            beta: rounded(self.beta),
         }
     }
 }

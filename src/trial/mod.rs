@@ -19,6 +19,6 @@ mod protocol;
 mod sequence;
 mod stage;
 
-pub use evidence::{Evidence, LooksTaken, StoredBaseline};
+pub use evidence::{ErrorsLeft, Evidence, StoredBaseline};
 pub use protocol::{Protocol, SEARCH_LEVELS};
 pub use sequence::{Author, Step, Trial};

@@ -1,11 +1,11 @@
-//! The interim looks of a trial and its error probabilities.
+//! The looks of a trial and its error probabilities.
+
+use std::sync::{Arc, OnceLock};
 
 use crate::bisect::Role;
 use crate::policy::GATE_LEVELS;
 use crate::record::Run;
-use crate::stats::{
-    ErrorLevels, InterimLook, PAIR_LOOKS, SELF_LOOKS, candidate_looks, search_looks,
-};
+use crate::stats::{ErrorLevels, MOST_PAIRS, PairSchedule, StoredLook, stored_looks};
 
 /// Error probability of one step of a search. A search among n commits takes log2 n steps, and one wrong step makes the result
 /// wrong: at the gate's 2 %, seven steps would be wrong 1 time in 8; at this level, 7 times in 1000. Good and bad commits are
@@ -15,46 +15,74 @@ pub const SEARCH_LEVELS: ErrorLevels = ErrorLevels {
     beta: 0.001,
 };
 
+/// The first look at pairs of a version with itself: the fewest that show its noise.
+const FIRST_AT_ITSELF: u32 = 6;
+
 /// The looks of a trial and its error probabilities.
 #[derive(Clone, Debug)]
 pub struct Protocol {
     /// The error probabilities of the whole decision.
     pub(super) levels: ErrorLevels,
-    /// Looks at repeats of the candidate against the stored baseline.
-    pub(super) repeats: Vec<InterimLook>,
-    /// Looks at alternating pairs; empty without the base version.
-    pub(super) pairs: Vec<InterimLook>,
-    /// Whether more pairs can follow the looks at repeats.
-    pub(super) has_base: bool,
-    /// Repeats of a look that can no longer decide.
-    pub(super) first: u32,
+    pub(super) looks: Looks,
     /// Runs of the base version for learning the noise without a stored baseline and its ledger.
     pub(super) ledger: Vec<Run>,
+    /// The levels of a rule, which take a while to compute.
+    known: OnceLock<Arc<PairSchedule>>,
+}
+
+/// When a trial looks.
+#[derive(Clone, Debug)]
+pub(super) enum Looks {
+    /// At repeats of the candidate against the stored baseline, at first `first` of them.
+    Repeats { first: u32, looks: Vec<StoredLook> },
+    /// After each pair from `first` to `most`; the levels are spent over `span` pairs.
+    Pairs { first: u32, most: u32, span: u32 },
 }
 
 impl Protocol {
-    /// A gate without the base version: it begins with `first` repeats of the candidate and measures at most `most`.
-    pub fn without_base(first: u32, most: u32) -> Self {
+    fn new(looks: Looks) -> Self {
         Self {
             levels: GATE_LEVELS,
-            repeats: candidate_looks(first, most),
-            pairs: Vec::new(),
-            has_base: false,
-            first,
+            looks,
             ledger: Vec::new(),
+            known: OnceLock::new(),
         }
     }
 
-    /// A gate with the base version: `first` repeats against the stored baseline, if there may be one, then pairs.
-    pub fn with_base(first: u32, may_have_stored: bool) -> Self {
-        Self {
-            repeats: may_have_stored
-                .then(|| InterimLook::before_pairs(first))
-                .into_iter()
-                .collect(),
-            pairs: PAIR_LOOKS.to_vec(),
-            has_base: true,
-            ..Self::without_base(first, first)
+    /// A gate without the base version: it begins with `first` repeats of the candidate and measures at most `most`.
+    pub fn without_base(first: u32, most: u32) -> Self {
+        let looks = stored_looks(first, most);
+        Self::new(Looks::Repeats { first, looks })
+    }
+
+    /// A gate with the base version: one start of the candidate, then at most `most` pairs.
+    pub fn with_base(most: u32) -> Self {
+        Self::new(Looks::Pairs {
+            first: 1,
+            most,
+            span: MOST_PAIRS,
+        })
+    }
+
+    /// Whether the base version is measured too.
+    pub(super) fn has_base(&self) -> bool {
+        matches!(self.looks, Looks::Pairs { .. })
+    }
+
+    /// The levels of each of `family` rules after each pair, with the shares of the error probabilities that are left.
+    pub(super) fn schedule(&self, family: u32, left: ErrorLevels, has_stored: bool) -> Arc<PairSchedule> {
+        let (first, span) = match self.looks {
+            Looks::Repeats { .. } => (1, MOST_PAIRS),
+            // Without a stored baseline a single pair decides nothing.
+            Looks::Pairs { first, span, .. } if has_stored => (first, span),
+            Looks::Pairs { first, span, .. } => (first.max(2), span),
+        };
+        let total = self.levels.times(left).shared_among(family);
+        let known = self.known.get_or_init(|| Arc::new(PairSchedule::new(total, first, span)));
+        if known.is_for(total, first) {
+            Arc::clone(known)
+        } else {
+            Arc::new(PairSchedule::new(total, first, span))
         }
     }
 
@@ -71,16 +99,26 @@ impl Protocol {
             },
             Role::Confirmation => SEARCH_LEVELS,
         };
-        let pairs = match role {
-            _ if !self.has_base => Vec::new(),
-            Role::GoodEnd => SELF_LOOKS.to_vec(),
-            Role::BadEnd | Role::Search | Role::Confirmation => search_looks(most),
+        let looks = match (self.looks, role) {
+            (looks @ Looks::Repeats { .. }, _) => looks,
+            (Looks::Pairs { .. }, Role::GoodEnd) => Looks::Pairs {
+                first: FIRST_AT_ITSELF,
+                most: MOST_PAIRS,
+                span: MOST_PAIRS,
+            },
+            (Looks::Pairs { .. }, Role::BadEnd | Role::Search | Role::Confirmation) => {
+                let most = most.max(2);
+                Looks::Pairs {
+                    first: 2,
+                    most,
+                    span: most,
+                }
+            }
         };
         Self {
             levels,
-            pairs,
             ledger,
-            ..self
+            ..Self::new(looks)
         }
     }
 }

@@ -1,18 +1,20 @@
 //! One trial: the remaining looks, the result of the last one, and the next step.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use super::evidence::{Evidence, LooksTaken};
-use super::protocol::Protocol;
+use super::evidence::{ErrorsLeft, Evidence, LooksTaken};
+use super::protocol::{Looks, Protocol};
 use super::stage::Stage;
 use crate::compare::ComparisonInputs;
 use crate::event::{Because, GateEvent, NextSample, OpenRule, SampleKind};
 use crate::policy::rule::{Action, Policy};
 use crate::policy::{
-    Labels, ThisLook, compare_evidence, first_run, only_a_reason_is_missing, with_analysis,
-    with_explanation,
+    Labels, LookAt, ThisLook, compare_evidence, family, first_run, only_a_reason_is_missing,
+    with_analysis, with_explanation,
 };
 use crate::report::comparison::{Analysis, Comparison, NextAction, Status, Verdict};
+use crate::stats::PairSchedule;
 
 /// The fewest repeats whose noise is known well enough to conclude that more of them cannot decide.
 const FEWEST_BEFORE_GIVING_UP: u32 = 5;
@@ -73,20 +75,20 @@ pub struct Trial<'a> {
     queued: VecDeque<Step>,
     /// The last look.
     before: Option<Comparison>,
-    /// Looks at other evidence of this commit.
-    elsewhere: LooksTaken,
+    /// What looks at other evidence of this commit left.
+    left: ErrorsLeft,
 }
 
 impl<'a> Trial<'a> {
-    /// Continues after the look `before`; `elsewhere` are looks at other evidence of the commit.
+    /// Continues after the look `before`; `left` is what looks at other evidence of the commit left.
     pub fn new(
         protocol: &'a Protocol,
         policy: &'a Policy,
         author: Author,
         before: Option<Comparison>,
-        elsewhere: LooksTaken,
+        left: ErrorsLeft,
     ) -> Self {
-        let here = before.as_ref().map_or(LooksTaken::default(), |before| {
+        let taken = before.as_ref().map_or(LooksTaken::default(), |before| {
             LooksTaken::of(&before.decision.looks)
         });
         let mut queued = VecDeque::new();
@@ -95,21 +97,23 @@ impl<'a> Trial<'a> {
                 headline: before.headline.clone(),
             }));
         }
-        if elsewhere != LooksTaken::default() {
+        if left != ErrorsLeft::ALL {
             queued.push_back(Step::Tell(GateEvent::BeganAnew {
-                repeats: elsewhere.repeats,
-                pairs: elsewhere.pairs,
+                alpha: left.alpha,
+                beta: left.beta,
             }));
         }
+        let shares = left.shares();
+        let can_decide = shares.alpha > 0.0 || shares.beta > 0.0;
         Self {
             protocol,
             policy,
             author,
-            stages: Stage::left(protocol, here.and(elsewhere)).into(),
+            stages: Stage::left(protocol, taken, can_decide).into(),
             is_asked: false,
             queued,
             before,
-            elsewhere,
+            left,
         }
     }
 
@@ -155,22 +159,41 @@ impl<'a> Trial<'a> {
             kind: stage.kind(),
             have,
             need,
+            most: self.most(),
         };
         self.tell(GateEvent::Measuring(sample));
-        if have < need {
-            self.queued.push_back(match stage.kind() {
-                SampleKind::Repeats => Step::Measure { repeats: need },
-                SampleKind::Pairs | SampleKind::MorePairs => Step::Pairs { pairs: need },
-            });
+        match stage.kind() {
+            SampleKind::Repeats if have < need => {
+                self.queued.push_back(Step::Measure { repeats: need });
+            }
+            SampleKind::Pairs if have < need => {
+                // The first start meets cold caches: it stands beside the pairs.
+                if evidence.repeats() == 0 {
+                    self.queued.push_back(Step::Measure { repeats: 1 });
+                }
+                self.queued.push_back(Step::Pairs { pairs: need });
+            }
+            SampleKind::Repeats | SampleKind::Pairs => {}
+        }
+    }
+
+    /// The most repeats or pairs of the trial.
+    fn most(&self) -> u32 {
+        match &self.protocol.looks {
+            Looks::Repeats { first, looks } => looks.last().map_or(*first, |look| look.at),
+            Looks::Pairs { most, .. } => *most,
         }
     }
 
     /// Judges all evidence, and ends the trial if the verdict is settled.
     fn look(&mut self, stage: Stage, evidence: &Evidence) {
+        // Without a stored baseline a single pair decides nothing.
+        if stage == Stage::Pairs(1) && evidence.stored.is_none() {
+            self.tell(GateEvent::NoStoredBaseline);
+            return;
+        }
         let Some(comparison) = self.judge(stage, evidence) else {
-            if self.protocol.has_base {
-                self.tell(GateEvent::NoStoredBaseline);
-            } else {
+            if !self.protocol.has_base() {
                 self.end_first_run(evidence);
             }
             return;
@@ -199,6 +222,7 @@ impl<'a> Trial<'a> {
         let given = ComparisonInputs {
             stored: beside,
             pairs: evidence.pairs.as_ref().map(|(base, new)| (base, new)),
+            beside: candidate,
             ledger: stored.map_or(&self.protocol.ledger, |stored| &stored.ledger),
             release: stored.and_then(|stored| stored.release.as_ref()),
             ..ComparisonInputs::default()
@@ -209,16 +233,30 @@ impl<'a> Trial<'a> {
             pairs: (&evidence.pair_names.0, &evidence.pair_names.1),
             ledger: stored.and_then(|stored| stored.ledger_path.as_deref()),
         };
+        let left = self.left.shares();
+        let schedule = self.schedule(evidence);
         let this_look = ThisLook {
-            levels: self.protocol.levels,
-            look: stage.look(evidence),
-            // Anytime-valid evidence spends α once; it is not available if other evidence of the commit has used α.
-            anytime: stage == Stage::MorePairs && self.elsewhere == LooksTaken::default(),
+            levels: self.protocol.levels.times(left),
+            at: match stage {
+                Stage::Repeats(look) => LookAt::Repeats(look),
+                Stage::Pairs(pairs) if pairs > schedule.span() => LookAt::Beyond(pairs),
+                Stage::Pairs(pairs) => LookAt::Pairs(pairs, &schedule),
+                Stage::Spent(..) => LookAt::Spent,
+            },
             before: self.before.as_ref(),
             analysis: self.author.analysis.as_ref(),
             explanation: self.author.explanation.as_ref(),
         };
         Some(compare_evidence(self.policy, &given, labels, this_look))
+    }
+
+    /// The levels of each rule after each pair.
+    fn schedule(&self, evidence: &Evidence) -> Arc<PairSchedule> {
+        let measured = evidence.pairs.as_ref().map(|(_, candidate)| candidate);
+        let measured = measured.or(evidence.candidate.as_ref());
+        let family = measured.map_or(1, |run| family(self.policy, run));
+        let has_stored = evidence.stored.is_some();
+        self.protocol.schedule(family, self.left.shares(), has_stored)
     }
 
     /// The verdict without a baseline if the policy lets that pass.
@@ -244,13 +282,13 @@ impl<'a> Trial<'a> {
     }
 
     fn is_settled(&self, stage: Stage, comparison: &Comparison) -> bool {
-        let pairs_can_follow = stage.kind() == SampleKind::Repeats && self.protocol.has_base;
         match comparison.verdict {
             Verdict::Pass | Verdict::Warn | Verdict::Block | Verdict::Report => true,
-            // Pairs are measured before a reason is requested, because more repeats would not give one.
-            Verdict::Inconclusive => only_a_reason_is_missing(comparison) && !pairs_can_follow,
-            // The stored baseline is of another machine or workload: pairs do not need it.
-            Verdict::Incomparable => comparison.mismatches.is_empty() || !pairs_can_follow,
+            // A second pair is measured before a reason is requested: the first look is also against the stored baseline.
+            Verdict::Inconclusive => {
+                only_a_reason_is_missing(comparison) && stage != Stage::Pairs(1)
+            }
+            Verdict::Incomparable => true,
         }
     }
 
@@ -259,20 +297,18 @@ impl<'a> Trial<'a> {
         let Stage::Repeats(look) = stage else {
             return false;
         };
-        !self.protocol.has_base
-            && !look.is_spent()
-            && look.at >= FEWEST_BEFORE_GIVING_UP
-            && comparison.next.action == NextAction::Ab
+        look.at >= FEWEST_BEFORE_GIVING_UP && comparison.next.action == NextAction::Ab
     }
 }
 
 /// Why a look was not the last one.
 fn because(before: &Comparison) -> Because {
     match before.verdict {
-        Verdict::Incomparable => Because::NotComparable {
-            headline: before.headline.clone(),
-        },
-        Verdict::Pass | Verdict::Warn | Verdict::Report | Verdict::Block => Because::RunAgain,
+        Verdict::Pass
+        | Verdict::Warn
+        | Verdict::Report
+        | Verdict::Block
+        | Verdict::Incomparable => Because::RunAgain,
         Verdict::Inconclusive => {
             let row = before
                 .judgements

@@ -228,7 +228,7 @@ impl BisectRun<'_> {
             .as_ref()
             .and_then(|base| base.server.clone());
         let find_stored = |_: &Run| Ok(stored.clone());
-        let protocol = protocol(&plan, &ready.policy, stored.is_some()).of_search(
+        let protocol = protocol(&plan, &ready.policy).of_search(
             step.role,
             self.options.max_pairs,
             matches!(self.good, Good::Result(_)),

@@ -9,15 +9,23 @@ pub(super) fn line(event: &GateEvent) -> String {
         GateEvent::Continued { headline } => {
             format!("continuing an earlier run of this commit ({headline}): adding to its evidence")
         }
-        GateEvent::BeganAnew { repeats, pairs } => format!(
-            "an earlier run of this commit used another build, machine or baseline, or its evidence is missing: starting new evidence with the remaining error probabilities (interim looks spent: {repeats} at repeats, {pairs} at pairs)"
+        GateEvent::BeganAnew { alpha, beta } => format!(
+            "an earlier run of this commit used another build, machine or baseline, or its evidence is missing: starting new evidence with the error probabilities that are left ({} of a false block, {} of a false pass)",
+            percent(*alpha),
+            percent(*beta)
         ),
+        GateEvent::OtherSchedule => {
+            "earlier evidence of this commit was measured in another order (by an older perfgate, or with and without the base version): starting new evidence".to_owned()
+        }
         GateEvent::NothingLeft => {
-            "all interim looks at this commit are spent; only a measurement with the base version, or a new commit, can still decide".to_owned()
+            "all interim looks at this commit are spent: its verdict stays".to_owned()
         }
         GateEvent::Measuring(sample) => prefix(&sample.because) + &measuring(sample),
         GateEvent::NoStoredBaseline => {
-            "no stored baseline for this hardware: measuring the base version alternately with the candidate".to_owned()
+            "no stored baseline for this hardware: today's alternating pairs decide alone".to_owned()
+        }
+        GateEvent::HalfAgain { pair, reason } => {
+            format!("measuring a half of pair {pair} again: {reason}")
         }
         GateEvent::BaselineTooNoisy => {
             "more repeats of the candidate cannot decide against this baseline, so the gate stops: provide the base version \
@@ -27,7 +35,9 @@ pub(super) fn line(event: &GateEvent) -> String {
 }
 
 fn measuring(sample: &NextSample) -> String {
-    let NextSample { have, need, .. } = sample;
+    let NextSample {
+        have, need, most, ..
+    } = sample;
     match (sample.kind, have < need) {
         (SampleKind::Repeats, true) => {
             format!("measuring repeats {} to {need} of the candidate", have + 1)
@@ -35,17 +45,13 @@ fn measuring(sample: &NextSample) -> String {
         (SampleKind::Repeats, false) => {
             format!("interim look at the existing {have} repeats of the candidate")
         }
-        (SampleKind::Pairs, true) => format!(
-            "measuring baseline and candidate alternately on this machine, pairs {} to {need}",
-            have + 1
-        ),
+        (SampleKind::Pairs, true) if *need == 1 => {
+            "measuring the candidate, then baseline and candidate alternately on this machine".to_owned()
+        }
+        (SampleKind::Pairs, true) => format!("measuring pair {need} of at most {most}"),
         (SampleKind::Pairs, false) => {
             format!("interim look at the existing {have} alternating pairs")
         }
-        (SampleKind::MorePairs, _) => format!(
-            "all interim looks are spent; {} more pairs can still block",
-            need - have
-        ),
     }
 }
 
@@ -54,9 +60,6 @@ fn prefix(because: &Because) -> String {
     match because {
         Because::First => String::new(),
         Because::RunAgain => "run again on the same commit: ".to_owned(),
-        Because::NotComparable { headline } => {
-            format!("not comparable with the stored baseline ({headline}): ")
-        }
         Because::Undecided {
             headline,
             open: None,
