@@ -7,8 +7,8 @@ use perfgate::policy::rule::Policy;
 use perfgate::policy::{Labels, ThisLook, compare_evidence};
 use perfgate::record::{self, Run};
 use perfgate::report::comparison::{Comparison, Status};
-use perfgate::stats::Outcome;
-use perfgate::trial::{Author, Evidence, LooksTaken, Protocol, Step, StoredBaseline, Trial};
+use perfgate::stats::{Outcome, base_starts_first};
+use perfgate::trial::{Author, ErrorsLeft, Evidence, Protocol, Step, StoredBaseline, Trial};
 
 use super::rules::GateRun;
 
@@ -40,7 +40,8 @@ impl<F: FnMut(f64) -> f64> Measured<F> {
     /// A B, then B A, so that a drift does not favour one side.
     fn pairs(&mut self, count: u32) {
         while self.pairs.len() < count as usize {
-            self.pairs.push(if self.pairs.len().is_multiple_of(2) {
+            let pair = u32::try_from(self.pairs.len() + 1).unwrap_or(u32::MAX);
+            self.pairs.push(if base_starts_first(42, pair) {
                 let base = (self.start)(0.0);
                 (base, (self.start)(self.effect))
             } else {
@@ -62,13 +63,7 @@ pub(crate) fn drive<F: FnMut(f64) -> f64>(
     stored: Option<&StoredBaseline>,
     mut measured: Measured<F>,
 ) -> GateRun {
-    let mut trial = Trial::new(
-        protocol,
-        policy,
-        Author::default(),
-        None,
-        LooksTaken::default(),
-    );
+    let mut trial = Trial::new(protocol, policy, Author::default(), None, ErrorsLeft::ALL);
     let mut evidence = Evidence {
         stored: stored.cloned(),
         ..Evidence::default()

@@ -66,7 +66,7 @@ impl Rule {
         let first = u32::try_from(world.repeats).unwrap_or(u32::MAX);
         let policy = policy();
         let protocol = match self {
-            Self::WithBase => Protocol::with_base(first, true),
+            Self::WithBase => Protocol::with_base(12),
             Self::WithoutBase => Protocol::without_base(first, policy.noise.max_repeats),
             Self::Compare | Self::Median | Self::MannWhitney | Self::Welch => {
                 let candidate = today.repeats(chance, world.repeats, world.effect);

@@ -192,7 +192,11 @@ pub struct Alternating {
 }
 
 /// The pairs of two sides, and the candidate's starts `beside` them.
-pub fn alternating(baseline: &SideValues, candidate: &SideValues, beside: &SideValues) -> Alternating {
+pub fn alternating(
+    baseline: &SideValues,
+    candidate: &SideValues,
+    beside: &SideValues,
+) -> Alternating {
     let halves = |side: &SideValues| -> Vec<(Option<f64>, Option<String>)> {
         let all = side.by_repeat.iter().copied();
         all.zip(side.starts.iter().cloned()).collect()
@@ -201,7 +205,10 @@ pub fn alternating(baseline: &SideValues, candidate: &SideValues, beside: &SideV
     let both = bases.iter().zip(&candidates);
     let (bases, candidates): (Vec<_>, Vec<_>) = both
         .filter_map(|((base, base_start), (new, new_start))| {
-            Some(((((*base)?), base_start.as_deref()), ((*new)?, new_start.as_deref())))
+            Some((
+                (((*base)?), base_start.as_deref()),
+                ((*new)?, new_start.as_deref()),
+            ))
         })
         .unzip();
     let [bases] = numbered([bases]);

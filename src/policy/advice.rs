@@ -41,7 +41,9 @@ pub(super) fn next(
     let Measured { repeats, pairs, .. } = measured;
     if pairs == 0 && !is_spent {
         let most = policy.noise.max_repeats;
-        let needed = open.iter().map(|judged| repeats_needed(judged, repeats, most));
+        let needed = open
+            .iter()
+            .map(|judged| repeats_needed(judged, repeats, most));
         let needed: Option<Vec<u32>> = needed.collect();
         if let Some(needed) = needed.and_then(|needed| needed.into_iter().max()) {
             return Next {
@@ -72,9 +74,12 @@ pub(super) fn next(
 fn enough(open: &[&Judged], schedule: &PairSchedule, taken: u32, most: u32) -> u32 {
     let decide = |pairs: u32| {
         let levels = schedule.at(pairs);
-        open.iter().all(|judged| pairs_decide(judged, pairs, levels))
+        open.iter()
+            .all(|judged| pairs_decide(judged, pairs, levels))
     };
-    (taken + 1..=most).find(|pairs| decide(*pairs)).unwrap_or(most)
+    (taken + 1..=most)
+        .find(|pairs| decide(*pairs))
+        .unwrap_or(most)
 }
 
 /// Repeats of the candidate that decide the rule if the estimate stays the same.

@@ -45,7 +45,10 @@ pub fn too_noisy(policy: &Policy, run: &Run, segment: &[Run]) -> Vec<String> {
                 step,
                 start_variance: values.start_variance,
             };
-            let Some((look, shown)) = evidence.look(zone, levels).and_then(|look| Some((look, look.shown()?))) else {
+            let Some((look, shown)) = evidence
+                .look(zone, levels)
+                .and_then(|look| Some((look, look.shown()?)))
+            else {
                 continue;
             };
             let detectable = shown.estimate.smallest_detectable(&look.test, levels.alpha);

@@ -30,7 +30,10 @@ pub(super) fn judge_budget(
     // The bound takes the place of the baseline. It is known exactly, so it gets as many repeats as the candidate.
     let oriented = compare::orientation(metric) * bound.ln();
     let repeats = candidate.repeats();
-    let pinned: Vec<(f64, u32)> = repeats.iter().map(|(_, start)| (oriented, *start)).collect();
+    let pinned: Vec<(f64, u32)> = repeats
+        .iter()
+        .map(|(_, start)| (oriented, *start))
+        .collect();
     let step = noise::step(metric, bound);
     let values = stats::replicates(&pinned, &repeats, sessions, step, noise::assumed(step));
     let evidence = Evidence {
@@ -43,7 +46,10 @@ pub(super) fn judge_budget(
         start_variance: values.start_variance,
     };
     let look = evidence.look(IndifferenceZone::BOUND, levels);
-    let Some(estimate) = look.and_then(|look| look.shown()).map(|shown| shown.estimate) else {
+    let Some(estimate) = look
+        .and_then(|look| look.shown())
+        .map(|shown| shown.estimate)
+    else {
         return Some(Answered::missing("the candidate has no repeat"));
     };
     let looks_worse = estimate.delta > 0.0;

@@ -99,7 +99,8 @@ fn add_numbers(
     judgement.stored_change = look.all.map(|all| change(metric, &all.against_stored));
     judgement.noise = Some(noise_of(metric, estimates, evidence));
     judgement.smallest_detectable = Some(ratio(metric, smallest));
-    judgement.ruled_out_above = Some(ratio(metric, estimate.upper)).filter(|bound| bound.is_finite());
+    judgement.ruled_out_above =
+        Some(ratio(metric, estimate.upper)).filter(|bound| bound.is_finite());
 }
 
 /// A judgement without estimates.
@@ -362,7 +363,11 @@ fn in_words(metric: Metric, estimates: &Estimates, limit: f64, terms: LookTerms)
         }
         Outcome::Pass => {
             // Evidence that is valid at any time rules out the high edge.
-            let bound = if terms.is_beyond { estimates.zone().high } else { estimate.upper };
+            let bound = if terms.is_beyond {
+                estimates.zone().high
+            } else {
+                estimate.upper
+            };
             let ruled_out = percent(ratio(metric, bound).max(0.0));
             format!("a regression above {ruled_out} is ruled out (limit {limit_words})")
         }

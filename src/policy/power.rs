@@ -29,7 +29,14 @@ pub fn needs(policy: &Policy, family: u32, noise: impl Fn(Metric) -> Option<Nois
     let of_rule = |rule: &Rule| {
         let limit = rule.limits.regression.filter(|_| may_block(rule))?;
         let (metric, most) = (rule.metric, policy.noise.max_repeats);
-        Some(needs_of(metric, limit, noise(metric)?, &schedule, levels, most))
+        Some(needs_of(
+            metric,
+            limit,
+            noise(metric)?,
+            &schedule,
+            levels,
+            most,
+        ))
     };
     policy.rules.iter().filter_map(of_rule).collect()
 }
@@ -44,7 +51,8 @@ fn needs_of(
 ) -> Needs {
     let zone = zone(metric, limit);
     // Enough evidence: an unchanged candidate passes, and a regression at the high edge blocks.
-    let [unchanged, regressed] = [0.0, zone.high].map(|delta| Projection::expected(noise, zone, delta));
+    let [unchanged, regressed] =
+        [0.0, zone.high].map(|delta| Projection::expected(noise, zone, delta));
     let pairs = (1..=MOST_PAIRS).find(|pairs| {
         let of = |change: Projection| change.in_pairs(*pairs, schedule.at(*pairs)).1.outcome;
         of(unchanged) == Outcome::Pass && of(regressed) == Outcome::Fail

@@ -49,9 +49,21 @@ fn bound_is_beyond(metric: Metric, estimates: &Estimates, terms: LookTerms) -> O
     let (low, high) = estimate.interval(super::judge::SHOWN_CONFIDENCE);
     let looks_worse = estimate.delta >= zone.limit;
     let (seems_decided, is_decided, edge, side, level) = if looks_worse {
-        (low > zone.low, estimate.lower > zone.low, zone.low, "less", now.alpha)
+        (
+            low > zone.low,
+            estimate.lower > zone.low,
+            zone.low,
+            "less",
+            now.alpha,
+        )
     } else {
-        (high < zone.high, estimate.upper < zone.high, zone.high, "more", now.beta)
+        (
+            high < zone.high,
+            estimate.upper < zone.high,
+            zone.high,
+            "more",
+            now.beta,
+        )
     };
     // A look without error probability cannot decide, which its own sentence explains.
     (seems_decided && !is_decided && level > 0.0).then(|| {

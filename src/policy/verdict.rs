@@ -159,6 +159,7 @@ mod tests {
     use super::super::rule::{Limits, OnInconclusive, Rule};
     use super::*;
     use crate::report::comparison::{NextAction, Status};
+    use crate::stats::StoredLook;
 
     const LABELS: Labels<'_> = Labels {
         baseline: "baseline.json",
@@ -384,25 +385,27 @@ mod tests {
         );
     }
 
+    const ALL_OF_IT: LookAt<'_> = LookAt::Repeats(StoredLook { at: 3, share: 1.0 });
+
     #[test]
     fn a_decision_stays_until_new_evidence_decides_otherwise() {
         let baseline = run(&QUIET);
-        let at_look = |candidate: &Run, before: Option<&Comparison>, look| {
+        let at_look = |candidate: &Run, before: Option<&Comparison>, at| {
             let given = ComparisonInputs {
                 stored: Some((&baseline, candidate)),
                 ..ComparisonInputs::default()
             };
             let this_look = ThisLook {
-                look,
+                at,
                 before,
                 ..ThisLook::ONLY
             };
             compare_evidence(&Policy::standard(), &given, LABELS, this_look)
         };
         let slower = run(&[0.0230, 0.0231, 0.0229]);
-        let blocked = at_look(&slower, None, InterimLook::only(3));
+        let blocked = at_look(&slower, None, ALL_OF_IT);
         assert_eq!(blocked.verdict, Verdict::Block);
-        let spent = at_look(&slower, Some(&blocked), InterimLook::spent(3));
+        let spent = at_look(&slower, Some(&blocked), LookAt::Spent);
         assert_eq!((spent.verdict, spent.exit_code), (Verdict::Block, 1));
         assert!(
             spent.judgements[0]
@@ -411,11 +414,11 @@ mod tests {
         );
         assert_eq!(spent.decision.looks.len(), 2);
         assert_eq!(
-            at_look(&slower, None, InterimLook::spent(3)).verdict,
+            at_look(&slower, None, LookAt::Spent).verdict,
             Verdict::Inconclusive
         );
 
-        let passed = at_look(&baseline, Some(&blocked), InterimLook::only(6));
+        let passed = at_look(&baseline, Some(&blocked), ALL_OF_IT);
         assert_eq!(passed.verdict, Verdict::Pass);
     }
 
@@ -430,37 +433,9 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_only_doubt_about_the_noise_keeps_undecided_names_no_bound_of_the_look() {
-        let ledger: Vec<Run> = (0..10)
-            .map(|day| run(&QUIET.map(|tpot| tpot * (1.0 + f64::from(day) / 1e4))))
-            .collect();
-        let mut doubted = 0;
-        for spread in 0..40 {
-            let spread = 1.0 + f64::from(spread) / 2e3;
-            let given = ComparisonInputs {
-                stored: Some((&run(&QUIET), &run(&[0.02, 0.02 * spread, 0.02 / spread]))),
-                ledger: &ledger,
-                ..ComparisonInputs::default()
-            };
-            let this_look = ThisLook {
-                look: InterimLook::before_pairs(3),
-                ..ThisLook::ONLY
-            };
-            let comparison = compare_evidence(&Policy::standard(), &given, LABELS, this_look);
-            let row = &comparison.judgements[0];
-            let is_ruled_out = row.ruled_out_above.is_some_and(|bound| bound < 0.08);
-            if row.reason.starts_with("undecided") && is_ruled_out {
-                assert!(!row.reason.contains("not ruled out"), "{}", row.reason);
-                doubted += 1;
-            }
-        }
-        assert!(doubted > 0);
-    }
-
-    #[test]
-    fn when_all_looks_are_spent_only_pairs_can_follow() {
+    fn when_all_looks_are_spent_only_the_base_version_can_follow() {
         let noisy = run(&[0.017, 0.020, 0.024]);
-        let next = |has_pairs: bool, anytime: bool| {
+        let next = |has_pairs: bool, at: LookAt<'_>| {
             let sides = Some((&noisy, &noisy));
             let given = ComparisonInputs {
                 stored: sides.filter(|_| !has_pairs),
@@ -468,16 +443,15 @@ mod tests {
                 ..ComparisonInputs::default()
             };
             let this_look = ThisLook {
-                look: InterimLook::spent(3),
-                anytime,
+                at,
                 ..ThisLook::ONLY
             };
             let comparison = compare_evidence(&Policy::standard(), &given, LABELS, this_look);
             assert_eq!(comparison.verdict, Verdict::Inconclusive);
             comparison.next.action
         };
-        assert_eq!(next(false, false), NextAction::Ab);
-        assert_eq!(next(true, true), NextAction::Ab);
-        assert_eq!(next(true, false), NextAction::None);
+        assert_eq!(next(false, LookAt::Spent), NextAction::Ab);
+        assert_eq!(next(true, LookAt::Beyond(3)), NextAction::Ab);
+        assert_eq!(next(true, LookAt::Spent), NextAction::None);
     }
 }

@@ -213,7 +213,8 @@ fn of_host(judged: &[Judged], pairs: u32) -> Option<Warning> {
     let is_unknown = |judged: &Judged| {
         let estimates = judged.estimates.as_ref();
         estimates.is_some_and(|estimates| {
-            !estimates.is_host_known && (estimates.look.stored.is_some() || estimates.look.all.is_some())
+            !estimates.is_host_known
+                && (estimates.look.stored.is_some() || estimates.look.all.is_some())
         })
     };
     if !judged.iter().any(is_unknown) {
@@ -225,5 +226,8 @@ fn of_host(judged: &[Judged], pairs: u32) -> Option<Warning> {
     } else {
         "today's measurements of the base version count more"
     };
-    Some(Warning::new(Code::UnknownMachine, format!("{what}: {then}")))
+    Some(Warning::new(
+        Code::UnknownMachine,
+        format!("{what}: {then}"),
+    ))
 }

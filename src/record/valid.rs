@@ -391,15 +391,23 @@ mod tests {
     #[test]
     fn the_server_start_of_a_repeat_has_a_name_of_reasonable_length() {
         let start = |name: &str| {
-            let repeat = check(&format!(r#"{{"start": "{name}", "metrics": {{"qps": 1}}}}"#));
+            let repeat = check(&format!(
+                r#"{{"start": "{name}", "metrics": {{"qps": 1}}}}"#
+            ));
             repeat.map(|repeat| repeat.start)
         };
         assert_eq!(start("a-1"), Ok(Some("a-1".to_owned())));
         assert_eq!(check(r#"{"metrics": {"qps": 1}}"#).unwrap().start, None);
         let error = start("").unwrap_err();
-        assert!(error.contains("scenario `c`, repeat 1: `start` is empty"), "{error}");
+        assert!(
+            error.contains("scenario `c`, repeat 1: `start` is empty"),
+            "{error}"
+        );
         let error = start(&"x".repeat(limits::NAME + 1)).unwrap_err();
-        assert!(error.contains("a name has 1025 bytes; the limit is 1024"), "{error}");
+        assert!(
+            error.contains("a name has 1025 bytes; the limit is 1024"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -170,7 +170,9 @@ fn agreement(row: &Judgement) -> Option<String> {
     if row.basis != Some(Basis::Pairs) {
         return None;
     }
-    let counting = row.pairs().filter(|(old, new)| old.void.is_none() && new.void.is_none());
+    let counting = row
+        .pairs()
+        .filter(|(old, new)| old.void.is_none() && new.void.is_none());
     let values: Vec<(f64, f64)> = counting
         .filter_map(|(old, new)| Some((old.value?, new.value?)))
         .collect();

@@ -127,9 +127,12 @@ impl<'a> Arms<'a> {
             Half::Base => measured.map_err(Failure::of_base),
             Half::Candidate => measured,
         };
-        arm.run.fill_up(arm.run.repeats(), "not measured: the server failed");
         match measured {
-            Err(failure) if may_not_happen_again(&failure) => Ok(Ended::Spoiled(failure)),
+            Err(failure) if may_not_happen_again(&failure) => {
+                arm.run
+                    .fill_up(arm.run.repeats(), "not measured: the server failed");
+                Ok(Ended::Spoiled(failure))
+            }
             Err(failure) => Err(failure),
             Ok(()) => Ok(match arm.run.void_since(before) {
                 None => Ended::Counts,

@@ -187,7 +187,9 @@ impl Spending {
         let others = spent.runs.iter().enumerate();
         others
             .filter(|(index, _)| *index != current)
-            .fold(ErrorsLeft::ALL, |left, (_, series)| left.after(&series.looks))
+            .fold(ErrorsLeft::ALL, |left, (_, series)| {
+                left.after(&series.looks)
+            })
     }
 
     /// Counts the looks at the current evidence before the last result is shown.
@@ -270,29 +272,36 @@ fn short(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
+    use crate::event::Event;
     use crate::exit::ExitStatus;
     use crate::report::comparison::Verdict;
     use crate::runner::evidence::EvidenceFile;
 
-    fn look(pairs: u32) -> LookTaken {
+    fn look(pairs: u32, share: f64) -> LookTaken {
         LookTaken {
-            repeats: 3,
+            repeats: 1,
             pairs,
-            alpha: 0.4,
-            beta: 0.4,
+            alpha: share,
+            beta: share,
             verdict: Verdict::Inconclusive,
         }
     }
 
-    fn open(parent: &Path, build: &str, machine: &str) -> Spending {
-        let of = Of {
+    fn of<'a>(build: &'a str, machine: &'a str) -> Of<'a> {
+        Of {
             head: "abc",
             gate: "demo",
             build,
             machine,
-        };
-        Spending::open(parent, of, &Events::ignored()).unwrap()
+            schedule: Schedule::Pairs,
+        }
+    }
+
+    fn open(parent: &Path, build: &str, machine: &str) -> Spending {
+        Spending::open(parent, of(build, machine), &Events::ignored()).unwrap()
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "the signature of `FindStored`")]
@@ -300,20 +309,33 @@ mod tests {
         Ok(None)
     }
 
+    /// Repeats of the candidate, and a look at them.
+    fn measured(folder: &EvidenceFolder) {
+        folder.create().unwrap();
+        let run = br#"{"schema":"perfgate.result/1","scenarios":[{"name":"c","repeats":[{"metrics":{"qps":1}}]}]}"#;
+        std::fs::write(folder.path(EvidenceFile::Candidate), run).unwrap();
+        let comparison = folder.path(EvidenceFile::Candidate);
+        std::fs::write(comparison.with_file_name("comparison.json"), "{}").unwrap();
+    }
+
+    fn share(spending: &Spending) -> f64 {
+        let left = spending.left();
+        assert!((left.alpha - left.beta).abs() < 1e-12);
+        left.alpha
+    }
+
     #[test]
     fn another_build_or_machine_has_other_evidence_and_earlier_spending_counts() {
         let parent = tempfile::tempdir().unwrap();
         let spending = open(parent.path(), "one", "here");
         let first = spending.evidence(&nothing).unwrap();
-        assert_eq!(
-            spending.elsewhere(&[]),
-            LooksTaken {
-                repeats: 0,
-                pairs: 0
-            }
-        );
-        spending.note(&[look(0)], None).unwrap();
-        spending.note(&[look(0), look(3)], None).unwrap();
+        assert!(share(&spending) >= 1.0);
+        measured(&first);
+        let looks = [look(1, 0.1), look(2, 0.15)];
+        spending.note(&looks[..1], None).unwrap();
+        spending.note(&looks, None).unwrap();
+        // Looks of the current evidence are counted there.
+        assert!(share(&spending) >= 1.0);
         drop(spending);
         for (build, machine) in [("two", "here"), ("one", "there")] {
             let spending = open(parent.path(), build, machine);
@@ -322,46 +344,69 @@ mod tests {
                 other.path(EvidenceFile::Candidate),
                 first.path(EvidenceFile::Candidate)
             );
-            assert_eq!(
-                spending.elsewhere(&[]),
-                LooksTaken {
-                    repeats: 1,
-                    pairs: 1
-                }
-            );
+            assert!((share(&spending) - 0.75).abs() < 1e-12);
         }
+        let again = open(parent.path(), "one", "here");
+        let folder = again.evidence(&nothing).unwrap();
+        assert_eq!(
+            folder.path(EvidenceFile::Candidate),
+            first.path(EvidenceFile::Candidate)
+        );
     }
 
     #[test]
     fn deleted_evidence_does_not_refund_spending() {
         let parent = tempfile::tempdir().unwrap();
         let spending = open(parent.path(), "one", "here");
-        let first = spending.evidence(&nothing).unwrap();
-        spending.note(&[look(0)], None).unwrap();
-        // Looks of the current evidence are counted there.
-        assert_eq!(
-            spending.elsewhere(&[look(0)]),
-            LooksTaken {
-                repeats: 0,
-                pairs: 0
-            }
-        );
+        spending.evidence(&nothing).unwrap();
+        spending.note(&[look(2, 0.25)], None).unwrap();
         drop(spending);
         let again = open(parent.path(), "one", "here");
-        assert_eq!(
-            again
-                .evidence(&nothing)
+        again.evidence(&nothing).unwrap();
+        assert!((share(&again) - 0.75).abs() < 1e-12);
+        again.note(&[look(2, 0.5)], None).unwrap();
+        drop(again);
+        let third = open(parent.path(), "one", "here");
+        third.evidence(&nothing).unwrap();
+        assert!((share(&third) - 0.75 * 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn evidence_of_another_schedule_is_not_continued_and_its_spending_counts() {
+        let parent = tempfile::tempdir().unwrap();
+        let spending = open(parent.path(), "one", "here");
+        let first = spending.evidence(&nothing).unwrap();
+        measured(&first);
+        spending.note(&[look(3, 0.25)], None).unwrap();
+        drop(spending);
+        let file = |name: &str| {
+            let found = std::fs::read_dir(parent.path()).unwrap();
+            let mut paths = found.map(|entry| entry.unwrap().path());
+            paths
+                .find(|path| path.to_string_lossy().ends_with(name))
                 .unwrap()
-                .path(EvidenceFile::Candidate),
+        };
+        // As an older version wrote it.
+        let path = file(".json");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let old = text.replace("      \"schedule\": \"pairs\",\n", "");
+        assert_ne!(old, text);
+        std::fs::write(&path, old).unwrap();
+        let told = Arc::new(Mutex::new(0));
+        let counter = Arc::clone(&told);
+        let events = Events::to(move |event| {
+            if matches!(event, Event::Gate(GateEvent::OtherSchedule)) {
+                *counter.lock().unwrap() += 1;
+            }
+        });
+        let spending = Spending::open(parent.path(), of("one", "here"), &events).unwrap();
+        let other = spending.evidence(&nothing).unwrap();
+        assert_ne!(
+            other.path(EvidenceFile::Candidate),
             first.path(EvidenceFile::Candidate)
         );
-        assert_eq!(
-            again.elsewhere(&[]),
-            LooksTaken {
-                repeats: 1,
-                pairs: 0
-            }
-        );
+        assert!((share(&spending) - 0.75).abs() < 1e-12);
+        assert_eq!(*told.lock().unwrap(), 1);
     }
 
     #[test]
@@ -383,14 +428,8 @@ mod tests {
             r#"{"schema": "x", "head": "", "gate": "", "runs": []}"#,
         ] {
             files::write_atomically(&file, text.as_bytes()).unwrap();
-            let of = Of {
-                head: "abc",
-                gate: "demo",
-                build: "one",
-                machine: "here",
-            };
             assert_eq!(
-                Spending::open(parent.path(), of, &Events::ignored())
+                Spending::open(parent.path(), of("one", "here"), &Events::ignored())
                     .unwrap_err()
                     .status,
                 ExitStatus::Usage

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use super::CommandContext;
 use super::arm::Arm;
 use super::repeat_context::{RepeatContext, server_of};
-use super::repeating::{measure_pairs, measure_repeats};
+use super::repeating::{Arms, measure_repeats};
 use crate::config::{Fresh, Plan, read_plan};
 use crate::environment::Environment;
 use crate::event::{Event, Events, RunEvent, StartPhase};
@@ -62,6 +62,11 @@ impl Stage {
             side,
             ..RepeatContext::new(&self.plan, server, output, command)
         }
+    }
+
+    fn arms(&self) -> Arms<'_> {
+        let [base, candidate] = ["base", "candidate"].map(|side| self.arm(side));
+        Arms { base, candidate }
     }
 
     fn arm(&self, side: &'static str) -> Arm<'_> {
@@ -208,61 +213,118 @@ async fn one_server_serves_all_repeats_if_the_plan_sets_it() {
     assert_eq!((arm.run.repeats(), arm.starts), (3, 1));
 }
 
+/// In this order the lot of the first four pairs falls with seed 1.
+const ORDER_OF_SEED_1: [&str; 4] = ["?", "?", "?", "?"];
+
 #[tokio::test]
-async fn pairs_alternate_so_that_a_drift_affects_both_sides() {
+async fn a_lot_decides_which_side_of_a_pair_starts_first() {
     let stage = Stage::new("{}");
-    let [mut base, mut candidate] = ["base", "candidate"].map(|side| stage.arm(side));
-    measure_pairs(&mut base, &mut candidate, 3).await.unwrap();
+    let mut arms = stage.arms();
+    arms.measure_pairs(4, 1).await.unwrap();
+    let starts = stage.starts();
+    let firsts: Vec<&str> = starts
+        .chunks(2)
+        .map(|pair| pair[0].trim_end_matches(char::is_numeric))
+        .collect();
+    assert_eq!(firsts, ORDER_OF_SEED_1);
     assert_eq!(
-        stage.starts(),
-        [
-            "base1",
-            "candidate1",
-            "candidate2",
-            "base2",
-            "base3",
-            "candidate3"
-        ]
+        arms.base
+            .run
+            .result
+            .counting_pairs(&arms.candidate.run.result),
+        4
     );
-    assert_eq!(base.run.result.counting_pairs(&candidate.run.result), 3);
 }
 
 #[tokio::test]
-async fn a_void_half_makes_the_pair_void_and_another_is_measured() {
-    let stage = Stage::new(r#"{"candidate": [{"void": "too hot"}]}"#);
-    let [mut base, mut candidate] = ["base", "candidate"].map(|side| stage.arm(side));
-    measure_pairs(&mut base, &mut candidate, 2).await.unwrap();
-    assert_eq!((base.run.repeats(), candidate.run.repeats()), (3, 3));
+async fn a_void_half_is_measured_again_at_once_and_its_partner_is_kept() {
+    for side in ["base", "candidate"] {
+        let stage = Stage::new(&format!(r#"{{"{side}": [{{"void": "too hot"}}]}}"#));
+        let mut arms = stage.arms();
+        arms.measure_pairs(1, 1).await.unwrap();
+        assert_eq!(stage.starts().len(), 3, "{side}");
+        assert_eq!(
+            arms.base
+                .run
+                .result
+                .counting_pairs(&arms.candidate.run.result),
+            1
+        );
+        assert_eq!(
+            (arms.base.run.repeats(), arms.candidate.run.repeats()),
+            (2, 2)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_half_that_is_void_twice_is_measured_anew_with_its_partner_once() {
+    let void = r#"{"void": "too hot"}"#;
+    let stage = Stage::new(&format!(r#"{{"candidate": [{void}, {void}]}}"#));
+    let mut arms = stage.arms();
+    arms.measure_pairs(1, 1).await.unwrap();
+    assert_eq!(
+        arms.base
+            .run
+            .result
+            .counting_pairs(&arms.candidate.run.result),
+        1
+    );
+
+    let stage = Stage::new(&format!(
+        r#"{{"candidate": [{void}, {void}, {void}, {void}]}}"#
+    ));
+    let mut arms = stage.arms();
+    let failure = arms.measure_pairs(1, 1).await.unwrap_err();
+    assert_eq!(failure.status, ExitStatus::EnvironmentFailed);
+    assert!(failure.reason().contains("too hot"), "{}", failure.reason());
+    assert_eq!(arms.candidate.run.result.counting_repeats(), 0);
+}
+
+#[tokio::test]
+async fn a_server_that_dies_once_in_a_pair_is_started_again() {
+    let stage = Stage::new(r#"{"candidate": [{"dies": true}]}"#);
+    let mut arms = stage.arms();
+    arms.measure_pairs(2, 1).await.unwrap();
+    assert_eq!(
+        arms.base
+            .run
+            .result
+            .counting_pairs(&arms.candidate.run.result),
+        2
+    );
 }
 
 #[tokio::test]
 async fn half_of_an_interrupted_pair_is_void() {
-    let stage = Stage::new(r#"{"candidate": [{"interrupted": true}]}"#);
-    let [mut base, mut candidate] = ["base", "candidate"].map(|side| stage.arm(side));
-    let failure: Failure = measure_pairs(&mut base, &mut candidate, 1)
-        .await
-        .unwrap_err();
+    let stage =
+        Stage::new(r#"{"candidate": [{"interrupted": true}], "base": [{"interrupted": true}]}"#);
+    let mut arms = stage.arms();
+    let failure: Failure = arms.measure_pairs(1, 1).await.unwrap_err();
     assert_eq!(failure.status, ExitStatus::Interrupted);
-    let half = base.run.result;
-    assert_eq!(half.counting_repeats(), 1);
 
     let again = Stage::new("{}");
-    let mut base = Arm::begin(again.context("base"), Some(half)).unwrap();
-    let mut candidate = again.arm("candidate");
-    measure_pairs(&mut base, &mut candidate, 1).await.unwrap();
-    assert_eq!(voids(&base.run.result), [[false, false], [false, false]]);
-    assert_eq!(voids(&candidate.run.result), [[true, false], [true, false]]);
-    assert_eq!(again.starts(), ["candidate2", "base2"]);
+    let [base, candidate] = [("base", arms.base), ("candidate", arms.candidate)]
+        .map(|(side, arm)| Arm::begin(again.context(side), Some(arm.run.result)).unwrap());
+    let mut arms = Arms { base, candidate };
+    arms.measure_pairs(1, 1).await.unwrap();
+    assert_eq!(
+        arms.base
+            .run
+            .result
+            .counting_pairs(&arms.candidate.run.result),
+        1
+    );
+    assert_eq!(again.starts().len(), 2);
 }
 
 #[tokio::test]
 async fn a_failure_of_the_base_is_not_attributed_to_the_candidate() {
-    let stage = Stage::new(r#"{"base": [{"dies": true}]}"#);
-    let [mut base, mut candidate] = ["base", "candidate"].map(|side| stage.arm(side));
-    let failure = measure_pairs(&mut base, &mut candidate, 1)
-        .await
-        .unwrap_err();
+    let dies = r#"{"dies": true}"#;
+    let stage = Stage::new(&format!(r#"{{"base": [{dies}, {dies}, {dies}, {dies}]}}"#));
+    let failure = stage.arms().measure_pairs(1, 1).await.unwrap_err();
     assert!(failure.is_of_base);
+    assert_eq!(failure.status, ExitStatus::TargetFailed);
 }
 
 #[tokio::test]

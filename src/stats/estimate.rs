@@ -202,7 +202,10 @@ mod tests {
     #[test]
     fn the_smallest_detectable_regression_grows_with_the_noise() {
         let test = test(false);
-        let at = |error: f64| test.of(0.0, 0.0, error * error).smallest_detectable(&test, 0.01);
+        let at = |error: f64| {
+            test.of(0.0, 0.0, error * error)
+                .smallest_detectable(&test, 0.01)
+        };
         assert!(test.zone.limit < at(0.005) && at(0.005) < at(0.03));
     }
 }

@@ -262,8 +262,16 @@ mod tests {
             assert!((alpha - 1.0).abs() < 1e-12 && (beta - 1.0).abs() < 1e-12);
             for pairs in 0..=span + 1 {
                 let (levels, share) = (schedule.at(pairs), schedule.shares(pairs));
-                assert_eq!(levels.alpha > 0.0, share.alpha > 0.0, "{first} {span} {pairs}");
-                assert_eq!(levels.beta > 0.0, share.beta > 0.0, "{first} {span} {pairs}");
+                assert_eq!(
+                    levels.alpha > 0.0,
+                    share.alpha > 0.0,
+                    "{first} {span} {pairs}"
+                );
+                assert_eq!(
+                    levels.beta > 0.0,
+                    share.beta > 0.0,
+                    "{first} {span} {pairs}"
+                );
                 assert!(pairs >= FIRST_BLOCK || levels.alpha <= 0.0);
             }
         }

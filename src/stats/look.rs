@@ -195,9 +195,15 @@ impl Evidence<'_> {
         let [candidate, base] = &arms;
         let all = self.all_evidence(candidate, base, &today, test);
         let (outcome, basis) = match (alone, all.filter(|all| all.counts)) {
-            (Some(alone), _) if alone.outcome == Outcome::Fail => (Outcome::Fail, Some(Basis::Pairs)),
-            (_, Some(all)) if all.estimate.outcome == Outcome::Pass => (Outcome::Pass, Some(Basis::PairsAndStoredBaseline)),
-            (Some(alone), _) if alone.outcome == Outcome::Pass => (Outcome::Pass, Some(Basis::Pairs)),
+            (Some(alone), _) if alone.outcome == Outcome::Fail => {
+                (Outcome::Fail, Some(Basis::Pairs))
+            }
+            (_, Some(all)) if all.estimate.outcome == Outcome::Pass => {
+                (Outcome::Pass, Some(Basis::PairsAndStoredBaseline))
+            }
+            (Some(alone), _) if alone.outcome == Outcome::Pass => {
+                (Outcome::Pass, Some(Basis::Pairs))
+            }
             _ => (Outcome::Undecided, None),
         };
         Some(Look {
@@ -280,9 +286,17 @@ impl Evidence<'_> {
             degrees_of_freedom: today.degrees_of_freedom,
             step: self.step,
         };
-        let estimate = test.of(baseline, delta, of_candidate + stored_variance + self.start_variance);
+        let estimate = test.of(
+            baseline,
+            delta,
+            of_candidate + stored_variance + self.start_variance,
+        );
         // On a day noisier than the ledger the stored baseline decides nothing.
-        let outcome = if today.is_doubted() { Outcome::Undecided } else { estimate.outcome };
+        let outcome = if today.is_doubted() {
+            Outcome::Undecided
+        } else {
+            estimate.outcome
+        };
         Some(Look {
             today,
             is_clipped,
@@ -306,18 +320,30 @@ impl Evidence<'_> {
         } else {
             self.noise.host.max(variance.sqrt() / 2.0)
         };
-        if self.is_host_known { host } else { host.max(UNKNOWN_HOST) }
+        if self.is_host_known {
+            host
+        } else {
+            host.max(UNKNOWN_HOST)
+        }
     }
 
     fn stored_variance(&self, variance: f64, host_noise: f64) -> f64 {
-        let of_start = if self.noise.is_learnt() { self.noise.repeat.powi(2) } else { variance };
+        let of_start = if self.noise.is_learnt() {
+            self.noise.repeat.powi(2)
+        } else {
+            variance
+        };
         HUBER_INFLATION * of_start / number(self.stored.len() as u64) + 2.0 * host_noise.powi(2)
     }
 
     /// The look after more pairs than the levels are for: all pairs together as anytime-valid evidence, with the error
     /// probabilities of the whole trial. `None` for fewer than two pairs.
     pub fn look_beyond(&self, zone: IndifferenceZone, total: ErrorLevels) -> Option<Beyond> {
-        let differences: Vec<f64> = self.pairs.iter().map(|(base, candidate)| candidate - base).collect();
+        let differences: Vec<f64> = self
+            .pairs
+            .iter()
+            .map(|(base, candidate)| candidate - base)
+            .collect();
         let opposite: Vec<f64> = differences.iter().map(|difference| -difference).collect();
         let delta = self.look(zone, ErrorLevels::NONE)?.pairs?.delta;
         let against_low = e_value(&differences, zone.low);
@@ -329,7 +355,12 @@ impl Evidence<'_> {
         } else {
             Outcome::Undecided
         };
-        Some(Beyond { delta, against_low, against_high, outcome })
+        Some(Beyond {
+            delta,
+            against_low,
+            against_high,
+            outcome,
+        })
     }
 }
 

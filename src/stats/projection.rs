@@ -47,20 +47,37 @@ impl Projection {
     /// The estimate of so many pairs beside one start of the candidate.
     pub fn in_pairs(&self, pairs: u32, levels: ErrorLevels) -> (Test, Estimate) {
         let degrees = 2.0 * f64::from(pairs) - 1.0;
-        let caution = if self.is_believed { 1.0 + 2.0 / degrees.max(0.5) } else { 1.0 };
+        let caution = if self.is_believed {
+            1.0 + 2.0 / degrees.max(0.5)
+        } else {
+            1.0
+        };
         let variance = 2.0 * HUBER_INFLATION * self.variance * caution / f64::from(pairs);
         self.tested(degrees, degrees <= FEW_DEGREES, variance, levels)
     }
 
     /// The estimate of so many repeats against a stored baseline of `stored` repeats.
     pub fn in_repeats(&self, stored: u32, repeats: u32, levels: ErrorLevels) -> (Test, Estimate) {
-        let of = |count: u32, variance: f64| HUBER_INFLATION * variance / number(u64::from(count.max(1)));
-        let of_stored = if self.is_believed { self.noise.repeat.powi(2) } else { self.variance };
-        let variance = of(repeats, self.variance) + of(stored, of_stored) + 2.0 * self.noise.host.powi(2);
+        let of = |count: u32, variance: f64| {
+            HUBER_INFLATION * variance / number(u64::from(count.max(1)))
+        };
+        let of_stored = if self.is_believed {
+            self.noise.repeat.powi(2)
+        } else {
+            self.variance
+        };
+        let variance =
+            of(repeats, self.variance) + of(stored, of_stored) + 2.0 * self.noise.host.powi(2);
         self.tested(f64::from(repeats) - 1.0, false, variance, levels)
     }
 
-    fn tested(&self, degrees: f64, is_clear_only: bool, variance: f64, levels: ErrorLevels) -> (Test, Estimate) {
+    fn tested(
+        &self,
+        degrees: f64,
+        is_clear_only: bool,
+        variance: f64,
+        levels: ErrorLevels,
+    ) -> (Test, Estimate) {
         let prior = self.noise.degrees_of_freedom;
         let test = Test {
             zone: self.zone,

@@ -59,12 +59,20 @@ pub fn by_start(repeats: &Repeats) -> Vec<(u32, f64)> {
     }
     starts
         .into_iter()
-        .map(|(start, values)| (start, values.iter().sum::<f64>() / number(values.len() as u64)))
+        .map(|(start, values)| {
+            (
+                start,
+                values.iter().sum::<f64>() / number(values.len() as u64),
+            )
+        })
         .collect()
 }
 
 fn means(repeats: &Repeats) -> Vec<f64> {
-    by_start(repeats).into_iter().map(|(_, mean)| mean).collect()
+    by_start(repeats)
+        .into_iter()
+        .map(|(_, mean)| mean)
+        .collect()
 }
 
 fn values(repeats: &Repeats) -> Vec<f64> {
@@ -76,7 +84,13 @@ fn values(repeats: &Repeats) -> Vec<f64> {
 /// A session of several starts gives the noise between starts; one of a single start the noise between its measurements, and its τ
 /// then contains the start. Several starts today are compared as starts. One start a side is compared as measurements if the
 /// ledger has such sessions, else as single starts by a ledger of starts, else with [`START`] assumed.
-pub fn replicates(stored: &Repeats, candidate: &Repeats, ledger: &[Vec<(f64, u32)>], step: f64, assumed: Noise) -> Replicates {
+pub fn replicates(
+    stored: &Repeats,
+    candidate: &Repeats,
+    ledger: &[Vec<(f64, u32)>],
+    step: f64,
+    assumed: Noise,
+) -> Replicates {
     let (base_starts, candidate_starts) = (means(stored), means(candidate));
     let of_starts = noise_of_starts(ledger, step);
     let of_measurements = noise_of_measurements(ledger, step);
@@ -107,7 +121,11 @@ pub fn replicates(stored: &Repeats, candidate: &Repeats, ledger: &[Vec<(f64, u32
 
 /// Pairs that share a start with one another are one pair (the mean of their starts). Returns the pairs, and the candidate's starts
 /// beside them.
-pub fn merge_pairs(base: &Repeats, halves: &Repeats, beside: &Repeats) -> (Vec<(f64, f64)>, Vec<f64>) {
+pub fn merge_pairs(
+    base: &Repeats,
+    halves: &Repeats,
+    beside: &Repeats,
+) -> (Vec<(f64, f64)>, Vec<f64>) {
     let of_base = by_start(base);
     let of_candidate = by_start(&[halves, beside].concat());
     let mut groups: Vec<(Vec<u32>, Vec<u32>)> = Vec::new();

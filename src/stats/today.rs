@@ -72,8 +72,9 @@ impl TodaysNoise {
         let mut differences_probability = None;
         if noise.is_learnt() {
             arms_probability = upper_probability(squares, degrees, noise);
-            differences_probability = squares_about_mean(differences)
-                .and_then(|squares| upper_probability(squares / 2.0, degrees_of(differences), noise));
+            differences_probability = squares_about_mean(differences).and_then(|squares| {
+                upper_probability(squares / 2.0, degrees_of(differences), noise)
+            });
         } else if stored.len() > 1 {
             squares += squares_about_mean(stored).unwrap_or(0.0);
             degrees += degrees_of(stored);
@@ -83,7 +84,11 @@ impl TodaysNoise {
         let nu = noise.degrees_of_freedom;
         let moderated = (nu * noise.repeat.powi(2) + squares) / (nu + degrees);
         let believed = noise.is_learnt() && !doubted_by_arms && !doubted_by_differences;
-        let own = if degrees > 0.0 { squares / degrees } else { 0.0 };
+        let own = if degrees > 0.0 {
+            squares / degrees
+        } else {
+            0.0
+        };
         let (variance, degrees_of_freedom, caution) = if believed {
             (moderated, nu + degrees, 1.0 + 2.0 / degrees.max(0.5))
         } else {
@@ -113,7 +118,8 @@ impl TodaysNoise {
 fn upper_probability(squares: f64, degrees: f64, noise: &Noise) -> Option<f64> {
     (degrees >= 1.0).then(|| {
         let ratio = squares / degrees / noise.repeat.powi(2);
-        FisherSnedecor::new(degrees, noise.degrees_of_freedom).map_or(1.0, |fisher| fisher.sf(ratio))
+        FisherSnedecor::new(degrees, noise.degrees_of_freedom)
+            .map_or(1.0, |fisher| fisher.sf(ratio))
     })
 }
 

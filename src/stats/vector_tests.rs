@@ -45,7 +45,11 @@ fn close(what: &str, ours: f64, theirs: &Value) {
 #[track_caller]
 fn noise_is(what: &str, ours: &Noise, theirs: &Value) {
     close(&format!("{what} s0"), ours.repeat, &theirs["s0"]);
-    close(&format!("{what} nu0"), ours.degrees_of_freedom, &theirs["nu0"]);
+    close(
+        &format!("{what} nu0"),
+        ours.degrees_of_freedom,
+        &theirs["nu0"],
+    );
     close(&format!("{what} tau"), ours.host, &theirs["tau"]);
     assert_eq!(u64::from(ours.sessions), theirs["sessions"], "{what}");
 }
@@ -76,7 +80,11 @@ fn zone(input: &Value) -> IndifferenceZone {
 #[track_caller]
 fn estimate_is(what: &str, ours: &Estimate, theirs: &Value) {
     close(&format!("{what} estimate"), ours.delta, &theirs["estimate"]);
-    close(&format!("{what} error"), ours.standard_error, &theirs["standard_error"]);
+    close(
+        &format!("{what} error"),
+        ours.standard_error,
+        &theirs["standard_error"],
+    );
     close(&format!("{what} lower"), ours.lower, &theirs["lower"]);
     close(&format!("{what} upper"), ours.upper, &theirs["upper"]);
     assert_eq!(word(ours.outcome), theirs["answer"], "{what}");
@@ -178,7 +186,10 @@ impl Given {
         Self {
             stored: numbers(&input["stored"]),
             candidate: numbers(&input["candidate"]),
-            pairs: numbers(&input["base_halves"]).into_iter().zip(halves).collect(),
+            pairs: numbers(&input["base_halves"])
+                .into_iter()
+                .zip(halves)
+                .collect(),
             noise: learn(all, &input["ledger"], step),
             is_host_known: input["host_known"].as_bool().unwrap_or(true),
             step,
@@ -273,7 +284,11 @@ fn repeats_that_share_a_start_are_compared_as_defined() {
             alpha: 0.02,
             beta: 0.05,
         };
-        look_is(&what, &evidence.look(zone(&input), levels).unwrap(), &output);
+        look_is(
+            &what,
+            &evidence.look(zone(&input), levels).unwrap(),
+            &output,
+        );
     }
 }
 
@@ -306,7 +321,12 @@ fn a_host_is_known_as_defined() {
             sessions: u32::try_from(input["sessions"].as_u64().unwrap()).unwrap(),
             ..Noise::ASSUMED
         };
-        let hosts: Vec<&str> = input["ledger_hosts"].as_array().unwrap().iter().map(|host| host.as_str().unwrap()).collect();
+        let hosts: Vec<&str> = input["ledger_hosts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|host| host.as_str().unwrap())
+            .collect();
         let host = |key: &str| input[key].as_str().unwrap();
         let ours = is_host_known(&noise, &hosts, &host("baseline_host"), &host("todays_host"));
         assert_eq!(ours, output["known"], "{what}");
@@ -352,7 +372,12 @@ fn left_after(earlier: &[u32]) -> ErrorLevels {
 #[test]
 fn what_is_left_after_runs_elsewhere_is_as_defined() {
     for (what, input, output) in vectors(&all(), "what_is_left") {
-        let earlier: Vec<u32> = input["earlier_pairs"].as_array().unwrap().iter().map(|pairs| u32::try_from(pairs.as_u64().unwrap()).unwrap()).collect();
+        let earlier: Vec<u32> = input["earlier_pairs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|pairs| u32::try_from(pairs.as_u64().unwrap()).unwrap())
+            .collect();
         let left = left_after(&earlier);
         close(&what, left.alpha, &output["alpha"]);
         close(&what, left.beta, &output["beta"]);

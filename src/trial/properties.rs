@@ -8,7 +8,7 @@ use super::*;
 use crate::metric::Metric;
 use crate::policy::rule::{Action, Limits, Policy, Rule};
 use crate::record::{self, Run};
-use crate::report::comparison::{Comparison, LookTaken, Status, Verdict};
+use crate::report::comparison::{Comparison, Status, Verdict};
 
 /// Steps after which a trial is endless: far more than the longest one needs.
 const ENDLESS: usize = 200;
@@ -105,10 +105,10 @@ struct World {
     candidate_halves: Vec<f64>,
     /// The last look at the evidence at hand.
     before: Option<Comparison>,
-    /// Looks at evidence that does not count any more.
-    elsewhere: LooksTaken,
-    /// Every look that spent α or β.
-    looks: Vec<LookTaken>,
+    /// What looks at evidence that does not count any more left.
+    left: ErrorsLeft,
+    /// The sums of the shares of α and β that all looks spent, of the whole.
+    spent: (f64, f64),
 }
 
 impl World {
@@ -135,21 +135,20 @@ impl World {
             base_halves: Vec::new(),
             candidate_halves: Vec::new(),
             before: None,
-            elsewhere: LooksTaken::default(),
-            looks: Vec::new(),
+            left: ErrorsLeft::ALL,
+            spent: (0.0, 0.0),
         }
     }
 
     fn protocol(&self) -> Protocol {
         let Commit {
             has_base,
-            has_stored,
             first,
             most,
             ..
         } = self.commit;
         if has_base {
-            Protocol::with_base(first, has_stored)
+            Protocol::with_base(most)
         } else {
             Protocol::without_base(first, most)
         }
@@ -162,24 +161,16 @@ impl World {
     /// One run of the gate; the comparison with which it ended, unless it was killed.
     fn invoke(&mut self, invocation: &Invocation) -> Option<Comparison> {
         if invocation.is_another_build {
-            let here = self.before.take();
-            let here = here.map_or(LooksTaken::default(), |before| {
-                LooksTaken::of(&before.decision.looks)
-            });
-            self.elsewhere = self.elsewhere.and(here);
+            if let Some(before) = self.before.take() {
+                self.left = self.left.after(&before.decision.looks);
+            }
             self.candidate.clear();
             self.base_halves.clear();
             self.candidate_halves.clear();
         }
         let (protocol, policy) = (self.protocol(), policy());
         let before = self.before.clone();
-        let mut trial = Trial::new(
-            &protocol,
-            &policy,
-            Author::default(),
-            before,
-            self.elsewhere,
-        );
+        let mut trial = Trial::new(&protocol, &policy, Author::default(), before, self.left);
         for step in 0..ENDLESS {
             if step == invocation.killed_after {
                 return None;
@@ -218,7 +209,10 @@ impl World {
                     }
                 }
                 Step::Keep(comparison) => {
-                    self.looks.extend(comparison.decision.looks.last());
+                    if let Some(look) = comparison.decision.looks.last() {
+                        self.spent.0 += self.left.alpha * look.alpha;
+                        self.spent.1 += self.left.beta * look.beta;
+                    }
                     self.before = Some(*comparison);
                 }
                 Step::Done(comparison) => return comparison.map(|comparison| *comparison),
@@ -242,8 +236,7 @@ proptest! {
         let mut world = World::new(commit.clone());
         for invocation in &commit.invocations {
             world.invoke(invocation);
-            let alpha: f64 = world.looks.iter().map(|look| look.alpha).sum();
-            let beta: f64 = world.looks.iter().map(|look| look.beta).sum();
+            let (alpha, beta) = world.spent;
             prop_assert!(alpha <= 1.0 + 1e-9 && beta <= 1.0 + 1e-9, "α {alpha}, β {beta}");
         }
     }

@@ -70,7 +70,12 @@ impl Protocol {
     }
 
     /// The levels of each of `family` rules after each pair, with the shares of the error probabilities that are left.
-    pub(super) fn schedule(&self, family: u32, left: ErrorLevels, has_stored: bool) -> Arc<PairSchedule> {
+    pub(super) fn schedule(
+        &self,
+        family: u32,
+        left: ErrorLevels,
+        has_stored: bool,
+    ) -> Arc<PairSchedule> {
         let (first, span) = match self.looks {
             Looks::Repeats { .. } => (1, MOST_PAIRS),
             // Without a stored baseline a single pair decides nothing.
@@ -78,7 +83,9 @@ impl Protocol {
             Looks::Pairs { first, span, .. } => (first.max(2), span),
         };
         let total = self.levels.times(left).shared_among(family);
-        let known = self.known.get_or_init(|| Arc::new(PairSchedule::new(total, first, span)));
+        let known = self
+            .known
+            .get_or_init(|| Arc::new(PairSchedule::new(total, first, span)));
         if known.is_for(total, first) {
             Arc::clone(known)
         } else {

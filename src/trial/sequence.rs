@@ -256,7 +256,8 @@ impl<'a> Trial<'a> {
         let measured = measured.or(evidence.candidate.as_ref());
         let family = measured.map_or(1, |run| family(self.policy, run));
         let has_stored = evidence.stored.is_some();
-        self.protocol.schedule(family, self.left.shares(), has_stored)
+        self.protocol
+            .schedule(family, self.left.shares(), has_stored)
     }
 
     /// The verdict without a baseline if the policy lets that pass.

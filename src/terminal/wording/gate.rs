@@ -46,7 +46,8 @@ fn measuring(sample: &NextSample) -> String {
             format!("interim look at the existing {have} repeats of the candidate")
         }
         (SampleKind::Pairs, true) if *need == 1 => {
-            "measuring the candidate, then baseline and candidate alternately on this machine".to_owned()
+            "measuring the candidate, then baseline and candidate alternately on this machine"
+                .to_owned()
         }
         (SampleKind::Pairs, true) => format!("measuring pair {need} of at most {most}"),
         (SampleKind::Pairs, false) => {

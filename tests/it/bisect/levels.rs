@@ -42,7 +42,7 @@ fn draw(slower: f64, draws: u32, random: &mut Pcg32) -> Steps {
             .map(|_| (0..3).map(|_| NOISE * normal(random)).collect())
             .collect();
         let protocol =
-            Protocol::with_base(3, false).of_search(Role::Search, 24, false, sessions(&ledger));
+            Protocol::with_base(24).of_search(Role::Search, 24, false, sessions(&ledger));
         let start = |effect: f64| effect.ln_1p() + NOISE * normal(random);
         let step = drive(&protocol, &policy, None, Measured::of(start, slower));
         steps.starts += step.starts;
