@@ -239,7 +239,7 @@ mod tests {
             rule.action = Action::Block;
         }
         let headline = compare_runs(&policy, &run, &run, Labels::default()).headline;
-        insta::assert_snapshot!(headline, @"every change is below its limit: TPOT P95 0.0 %, throughput 0.0 % (plus is worse); a regression above 2.7 % is ruled out");
+        insta::assert_snapshot!(headline, @"every change is below its limit: TPOT P95 0.0 %, throughput 0.0 % (plus is worse); a regression above 3.5 % is ruled out");
         assert!(format!("PASS: {headline}").chars().count() <= 140);
     }
 }

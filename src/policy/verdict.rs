@@ -214,13 +214,13 @@ mod tests {
     fn a_run_against_itself_passes() {
         let run = run(&QUIET);
         let comparison = judged(&run, &run);
-        insta::assert_snapshot!(summary(&comparison), @"Pass, exit 0: every change is below its limit: TPOT P95 0.0 %, throughput 0.0 % (plus is worse); a regression above 2.8 % is ruled out");
+        insta::assert_snapshot!(summary(&comparison), @"Pass, exit 0: every change is below its limit: TPOT P95 0.0 %, throughput 0.0 % (plus is worse); a regression above 3.6 % is ruled out");
         assert!(comparison.warnings.is_empty(), "{:?}", comparison.warnings);
     }
 
     #[test]
     fn a_clear_regression_blocks() {
-        insta::assert_snapshot!(summary(&judged(&run(&QUIET), &run(&[0.0220, 0.0221, 0.0219]))), @"Block, exit 1: TPOT P95 is 10.0 % slower, 95 % interval +6.5 % to +13.7 %, limit 5.0 %");
+        insta::assert_snapshot!(summary(&judged(&run(&QUIET), &run(&[0.0220, 0.0221, 0.0219]))), @"Block, exit 1: TPOT P95 is 10.0 % slower, 95 % interval +5.1 % to +15.1 %, limit 5.0 %");
     }
 
     #[test]
@@ -234,18 +234,18 @@ mod tests {
     #[test]
     fn a_loss_of_throughput_is_worse_by_its_share() {
         let candidate = run_of(&vec![repeat(&[("throughput", 2700.0)]); 3]);
-        insta::assert_snapshot!(summary(&judged(&run(&QUIET), &candidate)), @"Block, exit 1: throughput is 10.0 % lower, 95 % interval +7.1 % to +12.8 %, limit 5.0 %");
+        insta::assert_snapshot!(summary(&judged(&run(&QUIET), &candidate)), @"Block, exit 1: throughput is 10.0 % lower, 95 % interval +5.9 % to +13.9 %, limit 5.0 %");
     }
 
     #[test]
     fn noise_leaves_it_open_and_auto_decides_by_the_estimate() {
         let noisy = [0.017, 0.020, 0.024];
         let below = judged(&run(&noisy), &run(&noisy));
-        insta::assert_snapshot!(summary(&below), @"Inconclusive, exit 0: TPOT P95 is unchanged, 95 % interval −32.9 % to +49.1 %, limit 5.0 %");
+        insta::assert_snapshot!(summary(&below), @"Inconclusive, exit 0: TPOT P95 is 0.7 % slower, 95 % interval −40.4 % to +70.1 %, limit 5.0 %");
         assert_eq!(below.warnings[0].code(), "passed-undecided");
         assert_ne!(below.next.action, NextAction::None);
         let above = judged(&run(&noisy), &run(&[0.019, 0.022, 0.026]));
-        insta::assert_snapshot!(summary(&above), @"Inconclusive, exit 3: TPOT P95 is 10.0 % slower, 95 % interval −24.9 % to +61.2 %, limit 5.0 %");
+        insta::assert_snapshot!(summary(&above), @"Inconclusive, exit 3: TPOT P95 is 10.8 % slower, 95 % interval −32.9 % to +82.9 %, limit 5.0 %");
     }
 
     #[test]
@@ -279,7 +279,7 @@ mod tests {
         insta::assert_snapshot!(summary(&judged(&run(&QUIET), &memory)), @"Report, exit 1: peak GPU memory is 18.4 % higher, 95 % interval +18.4 % to +18.4 %, limit 10.0 %");
         let first_token = run_of(&vec![repeat(&[("ttft.p95", 0.19)]); 3]);
         let comparison = judged(&run(&QUIET), &first_token);
-        insta::assert_snapshot!(summary(&comparison), @"Warn, exit 0: TTFT P95 is 26.7 % slower, 95 % interval +22.7 % to +30.8 %, limit 10.0 %");
+        insta::assert_snapshot!(summary(&comparison), @"Warn, exit 0: TTFT P95 is 26.7 % slower, 95 % interval +21.2 % to +32.4 %, limit 10.0 %");
         assert_eq!(comparison.warnings[0].code(), "explanation-wanted");
     }
 

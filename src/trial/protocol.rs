@@ -55,11 +55,11 @@ impl Protocol {
         Self::new(Looks::Repeats { first, looks })
     }
 
-    /// A gate with the base version: one start of the candidate, then at most `most` pairs.
+    /// A gate with the base version: one start of the candidate, then at most `most` pairs, at least two.
     pub fn with_base(most: u32) -> Self {
         Self::new(Looks::Pairs {
             first: 1,
-            most,
+            most: most.max(2),
             span: MOST_PAIRS,
         })
     }
