@@ -51,7 +51,15 @@ pub(super) fn sides(comparison: &Comparison, several_scenarios: bool) -> String 
     } else {
         ""
     };
-    let repeats = |identity: &Identity| format!("{}{over}", count(identity.repeats, "repeat"));
+    let repeats = |identity: &Identity| match identity.starts {
+        // Measurements on one server are no independent starts.
+        Some(starts) => format!(
+            "{}{over} on {}",
+            count(identity.repeats, "measurement"),
+            count(starts, "server start")
+        ),
+        None => format!("{}{over}", count(identity.repeats, "repeat")),
+    };
     let pairs = comparison.decision.pairs;
     let of_baseline = [
         (pairs == 0).then(|| "stored".to_owned()),

@@ -9,6 +9,7 @@ use crate::metric::Unit;
 use crate::policy::effect;
 use crate::policy::rule::Action;
 use crate::report::comparison::{Basis, Comparison, Judgement, Noise, RepeatValue, Side, Status};
+use crate::text::count::count;
 
 impl Row {
     pub(super) fn of(row: &Judgement, comparison: &Comparison) -> Self {
@@ -142,11 +143,15 @@ pub(super) fn voids<'a>(
 
 fn repeats(side: &Side) -> String {
     let all = side.values.len();
-    if all == side.repeats as usize {
+    let starts = side
+        .starts
+        .map(|starts| format!(" on {}", count(starts, "server start")));
+    let counting = if all == side.repeats as usize {
         format!("{all}")
     } else {
         format!("{} of {all}", side.repeats)
-    }
+    };
+    counting + &starts.unwrap_or_default()
 }
 
 /// The side's value with its unit, or a dash.

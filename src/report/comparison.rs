@@ -354,6 +354,9 @@ pub struct Identity {
     pub workload: Option<String>,
     /// Repeats over all scenarios, void ones included.
     pub repeats: u32,
+    /// Number of server starts, if repeats of a scenario share a server: then they are measurements on fewer starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starts: Option<u32>,
     /// Requests that failed or were truncated, over all repeats that count.
     pub failed_requests: u64,
     /// All requests of the repeats that count.
