@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::latencies::FASTEST_TOKEN;
 use super::optional_fields::optional_fields;
 use super::telemetry::Telemetry;
+use crate::report::price::Price;
 
 /// The value of `schema` that this version writes.
 pub const SCHEMA: &str = "perfgate.result/1";
@@ -46,6 +47,9 @@ pub struct ResultFile {
     /// What was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workload: Option<Workload>,
+    /// What measuring this file has cost so far, its void repeats and failed server starts included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
     /// How the run became a baseline; only in baselines and ledgers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promotion: Option<Promotion>,
@@ -281,7 +285,7 @@ optional_fields! {
     }
 }
 
-/// One independent measurement on a fresh server.
+/// One measurement of a load point.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Repeat {
     /// Unique in the file.
@@ -290,6 +294,10 @@ pub struct Repeat {
     /// When its first measured request was sent, RFC 3339, UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<String>,
+    /// Name of the server start on which it was measured. Repeats with the same name share a server and are measurements on
+    /// one start; without a name every repeat is a start of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
     /// Measured wall time in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<f64>,

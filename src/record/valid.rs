@@ -40,6 +40,8 @@ pub struct ScenarioRun {
 pub struct RepeatRun {
     /// Its id, if the file contains one.
     pub id: Option<String>,
+    /// The server start on which it was measured; `None`: a start of its own.
+    pub start: Option<String>,
     /// Why it is void.
     pub void: Option<String>,
     /// Metrics from the file and derived ones; all finite and not negative.
@@ -70,6 +72,7 @@ impl Run {
             problems.push("the file has no scenario".to_owned());
         }
         problems.extend(file.name.as_deref().and_then(too_long));
+        problems.extend(file.price.and_then(contradiction::of_price));
         let mut places = HashMap::new();
         for (index, scenario) in file.scenarios.iter().enumerate() {
             problems.extend(too_long(&scenario.name));
@@ -204,6 +207,14 @@ fn check_repeat(
     if repeat.metrics.is_empty() && repeat.samples.is_none() {
         problems.push(format!("{place} has neither metrics nor samples"));
     }
+    if let Some(start) = &repeat.start {
+        problems.extend(too_long(start));
+        if start.is_empty() {
+            problems.push(format!(
+                "{place}: `start` is empty; leave it out if the server start is unknown"
+            ));
+        }
+    }
     let wrong = contradiction::of_repeat(repeat);
     // Impossible values are not added up.
     let is_possible = wrong.is_empty();
@@ -250,6 +261,7 @@ fn check_repeat(
     }
     RepeatRun {
         id: repeat.id.clone(),
+        start: repeat.start.clone(),
         void: repeat.void.clone(),
         metrics,
         not_measured,
@@ -375,6 +387,28 @@ mod tests {
           - scenario `c`, repeat 1: column `e2e` has 1 entries, `ttft` has 2
           - scenario `c`, repeat 4 has neither metrics nor samples
         ");
+    }
+
+    #[test]
+    fn the_server_start_of_a_repeat_has_a_name_of_reasonable_length() {
+        let start = |name: &str| {
+            let repeat = check(&format!(
+                r#"{{"start": "{name}", "metrics": {{"qps": 1}}}}"#
+            ));
+            repeat.map(|repeat| repeat.start)
+        };
+        assert_eq!(start("a-1"), Ok(Some("a-1".to_owned())));
+        assert_eq!(check(r#"{"metrics": {"qps": 1}}"#).unwrap().start, None);
+        let error = start("").unwrap_err();
+        assert!(
+            error.contains("scenario `c`, repeat 1: `start` is empty"),
+            "{error}"
+        );
+        let error = start(&"x".repeat(limits::NAME + 1)).unwrap_err();
+        assert!(
+            error.contains("a name has 1025 bytes; the limit is 1024"),
+            "{error}"
+        );
     }
 
     #[test]
