@@ -23,6 +23,9 @@ pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<ExitStatus, Fai
     let (result, ()) = output::measured(&args.output, &plan, context, measure)?;
     output::print(Output::Text, &render::terminal::run(&result))?;
     output::note_result(&args.output);
+    if let Some(price) = &result.price {
+        output::note_price(price);
+    }
     nothing_counts(&result)?;
     Ok(ExitStatus::Pass)
 }

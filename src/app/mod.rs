@@ -27,6 +27,7 @@ pub use crate::inputs::extras::hide_headers;
 
 use crate::app::output::print;
 use crate::cli::{Cli, Command};
+use crate::clock;
 use crate::environment::{Environment, environment, register_secrets};
 use crate::event::Events;
 use crate::exit::ExitStatus;
@@ -63,6 +64,7 @@ impl Context {
     ) -> Result<T, Failure> {
         runtime(|| {})?.block_on(async {
             let command = CommandContext {
+                began: clock::unix_time(),
                 environment: self.environment,
                 events: &self.events,
                 interrupt: &Interrupt::listen()?,

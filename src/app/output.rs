@@ -11,6 +11,7 @@ use crate::files::{self, Destination};
 use crate::inputs::result_file::{self, kept_in};
 use crate::record::format::ResultFile;
 use crate::render::page::TemplateError;
+use crate::report::price::Price;
 use crate::runner::repeat_context::RepeatContext;
 use crate::terminal::progress::note;
 use crate::terminal::{self, Output};
@@ -81,6 +82,11 @@ fn deliver(path: &Path, result: &ResultFile) -> Result<(), Failure> {
 /// Tells where the result of a measurement is.
 pub(super) fn note_result(path: &Path) {
     note(&format!("result written to `{}`", path.display()));
+}
+
+/// Tells what the measurement cost.
+pub(super) fn note_price(price: &Price) {
+    note(&format!("price: {price}"));
 }
 
 /// Tells where the HTML report is.

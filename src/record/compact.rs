@@ -130,6 +130,7 @@ mod tests {
 
     use super::super::format::SCHEMA;
     use super::*;
+    use crate::report::price::Price;
 
     fn run(ttft: Vec<Option<f64>>, name: &str) -> ResultFile {
         let count = ttft.len();
@@ -187,6 +188,24 @@ mod tests {
           ]
         }
         "#);
+    }
+
+    #[test]
+    fn a_baseline_and_a_session_keep_the_price_and_the_server_starts() {
+        let mut whole = run(vec![Some(0.1)], "c");
+        whole.scenarios[0].repeats[0].start = Some("a-1".to_owned());
+        whole.price = Some(Price {
+            starts: 1,
+            startup: 30.5,
+            ..Price::default()
+        });
+        for kept in [as_baseline(&whole), as_session(&whole)] {
+            assert_eq!(kept.price, whole.price);
+            assert_eq!(
+                kept.scenarios[0].repeats[0].start,
+                whole.scenarios[0].repeats[0].start
+            );
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::format::{Column as _, Repeat, RequestCounts, Samples};
 use crate::limits;
 use crate::metric::{LATENCIES, Latency, Metric, Statistic};
+use crate::report::price::Price;
 use crate::stats::number;
 
 /// Relative tolerance between two values of the same quantity, for rounding.
@@ -52,6 +53,25 @@ pub(super) fn of_repeat(repeat: &Repeat) -> Vec<String> {
         );
     }
     problems
+}
+
+/// An impossible price.
+pub(super) fn of_price(price: Price) -> Option<String> {
+    let Price {
+        startup,
+        load,
+        waiting,
+        ..
+    } = price;
+    let parts = [("startup", startup), ("load", load), ("waiting", waiting)];
+    let is_possible = |seconds: f64| (0.0..=limits::SECONDS).contains(&seconds);
+    let wrong = parts.into_iter().find(|(_, part)| !is_possible(*part));
+    wrong.map(|(name, seconds)| {
+        format!(
+            "`price.{name}` must be between zero and {} s; it is {seconds}",
+            limits::SECONDS
+        )
+    })
 }
 
 fn of_metrics(repeat: &Repeat) -> Vec<String> {

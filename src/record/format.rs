@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::latencies::FASTEST_TOKEN;
 use super::optional_fields::optional_fields;
 use super::telemetry::Telemetry;
+use crate::report::price::Price;
 
 /// The value of `schema` that this version writes.
 pub const SCHEMA: &str = "perfgate.result/1";
@@ -46,6 +47,9 @@ pub struct ResultFile {
     /// What was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workload: Option<Workload>,
+    /// What measuring this file has cost so far, its void repeats and failed server starts included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
     /// How the run became a baseline; only in baselines and ledgers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promotion: Option<Promotion>,

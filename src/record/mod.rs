@@ -24,7 +24,7 @@ pub use compact::{as_baseline, as_session, is_measured_before, line, readable};
 pub use definition::Packaging;
 pub use failures::Failures;
 pub use latencies::{FASTEST_TOKEN, Latencies, MAX_PACKED};
-pub use ledger::{LedgerLine, ledger_lines, parse_ledger};
+pub use ledger::{LedgerLine, average_price, ledger_lines, parse_ledger};
 pub use read::{RecordError, parse};
 pub use same::{Content, is_same_run};
 pub(crate) use same::{Mark, marks, marks_of};

@@ -61,7 +61,7 @@ pub(crate) fn marks_of(file: &ResultFile) -> HashSet<(&str, Mark)> {
     file.scenarios.iter().flat_map(of_scenario).collect()
 }
 
-/// The content of a run that copies keep: not its name, its samples, or its promotion. Runs with equal content are the
+/// The content of a run that copies keep: not its name, its samples, its price, or its promotion. Runs with equal content are the
 /// same run.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Content(String);
@@ -72,6 +72,8 @@ impl Content {
         let mut bare = ResultFile {
             name: None,
             promotion: None,
+            // Grows with a start that fails, without a new measurement.
+            price: None,
             ..as_session(run)
         };
         // A repeat with only samples is identified by them.

@@ -72,6 +72,7 @@ impl Run {
             problems.push("the file has no scenario".to_owned());
         }
         problems.extend(file.name.as_deref().and_then(too_long));
+        problems.extend(file.price.and_then(contradiction::of_price));
         let mut places = HashMap::new();
         for (index, scenario) in file.scenarios.iter().enumerate() {
             problems.extend(too_long(&scenario.name));

@@ -3,4 +3,5 @@
 pub mod charts;
 pub mod comparison;
 pub mod judgement;
+pub mod price;
 pub mod rule;

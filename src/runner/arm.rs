@@ -6,8 +6,9 @@ use super::run_in_progress::RunInProgress;
 use super::scripted::Scripted;
 use super::server_side::ServerSide;
 use super::side::{OneRepeat, Side};
-use super::{early_end, expectations};
-use crate::config::{Fresh, LoadPoint};
+use super::stopwatch::{Part, Stopwatch};
+use super::{early_end, expectations, gpus};
+use crate::config::{Fresh, LoadPoint, ServerPlan};
 use crate::event::RunEvent;
 use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
@@ -27,8 +28,11 @@ pub(crate) struct Arm<'a> {
     side: Box<dyn Side>,
     /// Whether a server runs: that of the previous repeat, if the plan uses one server for all.
     is_running: bool,
+    /// Name of the server start of the current repeat, as its measurements have it.
+    pub(crate) start_name: Option<String>,
     /// Number of server starts so far.
     pub(crate) starts: u32,
+    stopwatch: Stopwatch,
 }
 
 impl<'a> Arm<'a> {
@@ -38,6 +42,7 @@ impl<'a> Arm<'a> {
         earlier: Option<ResultFile>,
     ) -> Result<Self, Failure> {
         let mut run = RunInProgress::new(&context)?;
+        let stopwatch = Stopwatch::after(earlier.as_ref().and_then(|earlier| earlier.price));
         if let Some(earlier) = earlier {
             run.kept = true;
             run.result = earlier;
@@ -51,7 +56,9 @@ impl<'a> Arm<'a> {
             context,
             run,
             is_running: false,
+            start_name: None,
             starts: 0,
+            stopwatch,
         })
     }
 
@@ -89,9 +96,23 @@ impl<'a> Arm<'a> {
             number: repeat,
             of,
         };
-        let started = self.side.start(&at).await;
-        started.map_err(|failure| self.with_evidence(failure, repeat))?;
+        self.stopwatch.run();
+        let mut started = self.side.wait(&at).await;
+        self.stopwatch.ends(Part::Waiting);
+        if started.is_ok() {
+            if !matches!(self.context.server, ServerPlan::Url(_)) {
+                self.stopwatch.count_start();
+            }
+            started = self.side.start(&at).await;
+            self.stopwatch.ends(Part::Startup);
+        }
+        if let Err(failure) = started {
+            self.stopwatch.stop(Part::Waiting);
+            self.keep_price();
+            return Err(self.with_evidence(failure, repeat));
+        }
         self.is_running = true;
+        self.start_name = Some(self.context.start_name(&self.run.id, repeat));
         Ok(())
     }
 
@@ -117,7 +138,14 @@ impl<'a> Arm<'a> {
             number: repeat,
             of,
         };
-        let measured = self.side.load(&at, load).await?;
+        self.stopwatch.ends(Part::Waiting);
+        let measured = self.side.load(&at, load).await;
+        self.stopwatch.ends(Part::Load);
+        let mut measured = measured?;
+        if measured.repeat.start.is_none() {
+            measured.repeat.start.clone_from(&self.start_name);
+        }
+        self.start_name.clone_from(&measured.repeat.start);
         self.run.add(context.plan, load, measured)?;
         self.keep()?;
         // After saving, so that an unexpected result is kept too.
@@ -126,11 +154,34 @@ impl<'a> Arm<'a> {
 
     /// Saves the measurements so far, completely or not at all; in a temporary folder if the path is not writable any more.
     pub(crate) fn keep(&mut self) -> Result<(), Failure> {
+        self.stopwatch.ends(Part::Waiting);
+        self.note_price();
         record::save(&self.context.output, &self.run.result).map_err(|error| {
             result_file::rescue(&self.context.output, &self.run.result, cannot_keep(error))
         })?;
         self.run.kept = true;
         Ok(())
+    }
+
+    fn note_price(&mut self) {
+        let environment = self.run.result.environment.as_ref();
+        let found = environment.and_then(|environment| environment.gpus.as_deref());
+        let RepeatContext {
+            server, command, ..
+        } = &self.context;
+        let gpus = gpus::used(found.unwrap_or_default(), server, command.environment);
+        let price = self.stopwatch.price(gpus);
+        self.run.result.price = Some(price);
+    }
+
+    /// Saves the price after a failure, if the result is on disk. The failure counts, not whether this succeeds.
+    fn keep_price(&mut self) {
+        self.note_price();
+        if self.run.kept
+            && let Err(error) = record::save(&self.context.output, &self.run.result)
+        {
+            tracing::debug!("cannot save the price: {error}");
+        }
     }
 
     /// Removes the server after any result, unless the next repeat uses it.
@@ -146,9 +197,16 @@ impl<'a> Arm<'a> {
         }
         self.is_running = false;
         let stopped = self.side.stop(&self.context).await;
-        measured
-            .and_then(|measured| stopped.map(|()| measured))
-            .map_err(|failure| self.with_evidence(failure, repeat))
+        self.stopwatch.stop(Part::Waiting);
+        let ended = measured.and_then(|measured| stopped.map(|()| measured));
+        match ended {
+            Ok(measured) => self.keep().map(|()| measured),
+            Err(failure) => {
+                self.keep_price();
+                Err(failure)
+            }
+        }
+        .map_err(|failure| self.with_evidence(failure, repeat))
     }
 
     /// Ends a run whose requests fail.

@@ -115,6 +115,17 @@ fn uses_gpus(server: &ServerPlan, environment: &Environment) -> bool {
     }
 }
 
+/// The number of those GPUs of the machine that the server could use.
+pub(crate) fn used(found: &[Gpu], server: &ServerPlan, environment: &Environment) -> usize {
+    // A simulator has its own.
+    let is_simulated = matches!(server, ServerPlan::Simulator(_));
+    if is_simulated || uses_gpus(server, environment) {
+        found.len()
+    } else {
+        0
+    }
+}
+
 /// Before a server starts: waits until its GPUs are free, because a stopping server frees its memory last.
 pub(crate) async fn wait_until_free(repeat: &OneRepeat<'_>) -> Result<(), Failure> {
     let context = repeat.context;
@@ -271,6 +282,22 @@ mod tests {
         let (free, reasons) = free_of(&stub(folder.path(), &script)).await;
         assert_eq!(free.unwrap(), None);
         assert_eq!(reasons, ["GPU 0 has 12.0 GiB in use"]);
+    }
+
+    #[test]
+    fn gpus_of_the_machine_that_are_hidden_from_the_server_are_not_used() {
+        let found = [Gpu::default(), Gpu::default()];
+        let counted = |server: &str| {
+            let text = format!("model: m\nserver: {server}\n");
+            let plan = crate::config::read_plan("p", &text).unwrap();
+            used(&found, plan.server.as_ref().unwrap(), &|_| None)
+        };
+        let command = "command: [serve, \"{port}\"]";
+        assert_eq!(counted(&format!("{{process: {{{command}}}}}")), 2);
+        let hidden = format!("{{process: {{{command}, env: {{CUDA_VISIBLE_DEVICES: '-1'}}}}}}");
+        assert_eq!(counted(&hidden), 0);
+        assert_eq!(counted("{docker: {image: a, gpus: none}}"), 0);
+        assert_eq!(counted("{simulator: {}}"), 2);
     }
 
     #[tokio::test]

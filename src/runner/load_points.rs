@@ -197,6 +197,7 @@ impl<'a> Points<'a> {
     /// Adds a repeat to a scenario that is not a load point.
     pub(crate) fn add(&mut self, scenario: &str, mut repeat: Repeat) -> Result<(), Failure> {
         let id = self.arm.run.id.clone();
+        repeat.start.clone_from(&self.arm.start_name);
         let repeats = &mut self.arm.run.scenario(scenario).repeats;
         repeat.id = Some(format!("{id}-{}", repeats.len() + 1));
         repeats.push(repeat);

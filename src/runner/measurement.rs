@@ -91,6 +91,11 @@ impl Measurement<'_> {
         let mut repeat = measure::repeat(&driven.traces, observed);
         repeat.id = Some(format!("{}-{}", run.id, self.at.number + 1));
         repeat.started = Some(started);
+        let is_started = !matches!(context.server, ServerPlan::Url(_));
+        if !is_started {
+            // A server that is measured by several runs of the command is one start.
+            repeat.start = seen.process_start.map(|start| format!("process-{start}"));
+        }
         repeat.telemetry = seen.telemetry;
         self.record_client(&driven, warmed_up.seen, &mut repeat.telemetry);
         let bottleneck = driven.client.bottleneck(&driven.traces);
@@ -102,7 +107,6 @@ impl Measurement<'_> {
         if let Some(stop) = &driven.stop {
             self.stopped(stop, (driven.traces.len(), planned), &mut repeat);
         }
-        let is_started = !matches!(context.server, ServerPlan::Url(_));
         Ok(Measured {
             repeat,
             server: Server {

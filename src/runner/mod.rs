@@ -37,12 +37,15 @@ mod server_side;
 mod side;
 pub(crate) mod slowdown;
 pub(crate) mod spending;
+mod stopwatch;
 pub(crate) mod sweep_run;
 #[cfg(test)]
 mod tests;
 mod visible_gpus;
 pub(crate) mod warm_up;
 pub(crate) mod workload_identity;
+
+use std::time::Duration;
 
 use crate::environment::Environment;
 use crate::event::Events;
@@ -53,6 +56,8 @@ use crate::interrupt::Interrupt;
 /// What a command gives to every measurement.
 #[derive(Clone, Copy)]
 pub(crate) struct CommandContext<'a> {
+    /// When the command began, since the Unix epoch.
+    pub(crate) began: Duration,
     /// perfgate's environment.
     pub(crate) environment: &'a Environment,
     pub(crate) events: &'a Events,

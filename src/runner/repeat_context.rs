@@ -83,6 +83,17 @@ impl<'a> RepeatContext<'a> {
         first + step * repeat
     }
 
+    /// The name in results of the repeat's server start in the run with that id. A server that perfgate does not start has one
+    /// name in all runs of a command.
+    pub(crate) fn start_name(&self, run: &str, repeat: u32) -> String {
+        if let ServerPlan::Url(_) = self.server {
+            let side = if self.side == "base" { "-base" } else { "" };
+            let began = self.command.began.as_millis();
+            return format!("{began:x}-{:x}-attached{side}", std::process::id());
+        }
+        format!("{run}-start-{}", self.ordinal(repeat) + 1)
+    }
+
     /// The path of the log of a repeat's server.
     pub(crate) fn log_file(&self, repeat: u32) -> Option<PathBuf> {
         let dash = if self.side.is_empty() { "" } else { "-" };

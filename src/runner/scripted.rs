@@ -267,6 +267,10 @@ impl Scripted {
 }
 
 impl Side for Scripted {
+    fn wait<'s>(&'s mut self, _: &'s OneRepeat<'s>) -> Awaited<'s, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
     fn start<'s>(&'s mut self, repeat: &'s OneRepeat<'s>) -> Awaited<'s, ()> {
         Box::pin(async move { self.begin(repeat) })
     }

@@ -25,6 +25,14 @@ pub(crate) struct ServerSide {
 }
 
 impl Side for ServerSide {
+    fn wait<'s>(&'s mut self, repeat: &'s OneRepeat<'s>) -> Awaited<'s, ()> {
+        Box::pin(async move {
+            let events = repeat.context.command.events;
+            let _waiting = events.progress(Progress::WaitBegins, Progress::WaitEnds);
+            gpus::wait_until_free(repeat).await
+        })
+    }
+
     fn start<'s>(&'s mut self, repeat: &'s OneRepeat<'s>) -> Awaited<'s, ()> {
         Box::pin(async move {
             self.target = Some(launch(repeat).await?);
@@ -55,9 +63,6 @@ impl Side for ServerSide {
 async fn launch(repeat: &OneRepeat<'_>) -> Result<Target, Failure> {
     let context = repeat.context;
     let events = context.command.events;
-    let waiting = events.progress(Progress::WaitBegins, Progress::WaitEnds);
-    gpus::wait_until_free(repeat).await?;
-    drop(waiting);
     let log = context.log_file(repeat.number);
     let own_program = own_program().map_err(LaunchError::OwnProgram)?;
     let api_key = context.api_key();

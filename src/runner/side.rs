@@ -1,4 +1,4 @@
-//! Operations of the runner on a server: start, measure a load point, remove.
+//! Operations of the runner on a server: wait for its GPUs, start, measure a load point, remove.
 //!
 //! ```text
 //! RepeatContext ─ Arm ──▶ dyn Side ─┬─ ServerSide   launch, load, telemetry
@@ -19,6 +19,9 @@ pub(crate) type Awaited<'s, T> = LocalBoxFuture<'s, Result<T, Failure>>;
 
 /// One server at a time; dropping removes the running one.
 pub(crate) trait Side {
+    /// Waits until the machine is free for a server.
+    fn wait<'s>(&'s mut self, repeat: &'s OneRepeat<'s>) -> Awaited<'s, ()>;
+
     /// Starts a server and waits until it is ready. After a failure no server is left.
     fn start<'s>(&'s mut self, repeat: &'s OneRepeat<'s>) -> Awaited<'s, ()>;
 

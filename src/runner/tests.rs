@@ -9,6 +9,7 @@ use super::CommandContext;
 use super::arm::Arm;
 use super::repeat_context::{RepeatContext, server_of};
 use super::repeating::{Arms, measure_repeats};
+use crate::clock;
 use crate::config::{Fresh, Plan, read_plan};
 use crate::environment::Environment;
 use crate::event::{Event, Events, RunEvent, StartPhase};
@@ -51,6 +52,7 @@ impl Stage {
 
     fn context(&self, side: &'static str) -> RepeatContext<'_> {
         let command = CommandContext {
+            began: clock::unix_time(),
             environment: &*self.environment,
             events: &self.events,
             interrupt: &self.interrupt,
@@ -130,6 +132,85 @@ async fn a_void_repeat_is_measured_again_and_kept() {
         of_void,
         ["2 concurrency=1 too hot", "2 concurrency=4 too hot"]
     );
+}
+
+/// The names of the server starts of each scenario's repeats, without the id of the run.
+fn start_names(result: &ResultFile) -> Vec<Vec<String>> {
+    let name = |repeat: &record::format::Repeat| {
+        let name = repeat.start.clone().unwrap_or_default();
+        name.split_once("-start-")
+            .map_or(name.clone(), |(_, ordinal)| ordinal.to_owned())
+    };
+    let names = |scenario: &record::format::Scenario| scenario.repeats.iter().map(name).collect();
+    result.scenarios.iter().map(names).collect()
+}
+
+#[tokio::test]
+async fn repeats_have_the_name_of_their_server_start() {
+    let stage = Stage::new("{}");
+    let mut arm = stage.arm("");
+    measure_repeats(&mut arm, 2).await.unwrap();
+    assert_eq!(start_names(&arm.run.result), [["1", "2"], ["1", "2"]]);
+    assert_eq!(arm.run.result.price.unwrap().starts, 2);
+
+    let context = RepeatContext {
+        fresh: Fresh::Run,
+        ordinals: (1000, 2),
+        ..stage.context("shared")
+    };
+    let mut arm = Arm::begin(context, None).unwrap();
+    measure_repeats(&mut arm, 2).await.unwrap();
+    assert_eq!(
+        start_names(&arm.run.result),
+        [["1001", "1001"], ["1001", "1001"]]
+    );
+    let price = arm.run.result.price.unwrap();
+    assert_eq!((price.starts, price.gpus), (1, 1));
+    assert_eq!(
+        on_disk(&arm.context.output).file.price,
+        arm.run.result.price
+    );
+}
+
+#[tokio::test]
+async fn a_start_that_fails_costs_too_and_a_continued_file_adds_up() {
+    let stage = Stage::new(r#"{"alone": [{}, {"does_not_start": "no such model"}]}"#);
+    measure_repeats(&mut stage.arm(""), 3).await.unwrap_err();
+    let path = stage.folder.path().join(".json");
+    let price = |file: &ResultFile| file.price.unwrap();
+    let failed = on_disk(&path).file;
+    assert_eq!(
+        (failed.scenarios[0].repeats.len(), price(&failed).starts),
+        (1, 2)
+    );
+
+    let mut earlier = failed;
+    earlier.price.as_mut().unwrap().load += 100.0;
+    let again = Stage::new("{}");
+    let mut arm = Arm::begin(again.context(""), Some(earlier)).unwrap();
+    measure_repeats(&mut arm, 2).await.unwrap();
+    let continued = price(&arm.run.result);
+    assert_eq!(continued.starts, 3);
+    assert!(continued.load > 100.0);
+    let names = start_names(&arm.run.result);
+    assert_eq!(names, [["1", "2"], ["1", "2"]]);
+    let repeats = &arm.run.result.scenarios[0].repeats;
+    assert_ne!(repeats[0].start, repeats[1].start);
+}
+
+#[tokio::test]
+async fn an_attached_server_has_one_name_in_all_arms_of_a_command() {
+    let stage = Stage::new("{}");
+    let url = read_plan("p", "model: m\nserver: {url: \"http://127.0.0.1:9\"}\n").unwrap();
+    let name = |side, repeat| {
+        let context = RepeatContext {
+            server: server_of(&url).unwrap(),
+            ..stage.context(side)
+        };
+        context.start_name("run", repeat)
+    };
+    assert_eq!(name("", 0), name("candidate", 1));
+    assert_ne!(name("", 0), name("base", 0));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::engine::{Engine, Sequence};
 use super::options::Options;
-use crate::stats;
+use crate::{clock, stats};
 
 /// Bucket bounds in seconds, as coarse as vLLM's own.
 const BOUNDS: [f64; 16] = [
@@ -133,6 +133,8 @@ struct State {
 pub(super) struct Metrics {
     options: Options,
     began: Instant,
+    /// Unix time of the start.
+    started: f64,
     state: Mutex<State>,
 }
 
@@ -145,6 +147,7 @@ impl Metrics {
         Self {
             options: options.clone(),
             began: Instant::now(),
+            started: clock::unix_time().as_secs_f64(),
             state: Mutex::new(state),
         }
     }
@@ -236,7 +239,11 @@ impl Metrics {
             .replace('"', "\\\"")
             .replace('\n', "\\n");
         let labels = format!("engine=\"0\",model_name=\"{model}\"");
-        let mut text = String::new();
+        // Without labels and with two decimals, as Python's client writes it.
+        let mut text = format!(
+            "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds {:.2}\n",
+            self.started
+        );
         state.write_values(&labels, &mut text);
         write_device(&self.options, &labels, utilization, &mut text);
         state.write_histograms(&labels, &mut text);

@@ -62,6 +62,12 @@ impl Answers {
         self.counters = now;
     }
 
+    /// When the one process behind the address started, Unix time; `None` if unknown, or behind an address of several servers.
+    pub(super) fn process_start(&self) -> Option<f64> {
+        let is_one = self.continuity() != Continuity::SeveralServers;
+        self.starts.last().copied().filter(|_| is_one)
+    }
+
     /// The conclusion.
     pub(super) fn continuity(&self) -> Continuity {
         let was_there = |start: &f64| *start < self.began - CLOCKS_DISAGREE;
@@ -85,6 +91,10 @@ mod tests {
     const NOW: f64 = 1_800_000_000.0;
 
     fn of(answers: &[(Option<f64>, u32)]) -> Continuity {
+        taken(answers).continuity()
+    }
+
+    fn taken(answers: &[(Option<f64>, u32)]) -> Answers {
         let mut seen = Answers::since(NOW);
         for (start, tokens) in answers {
             let start = start.map(|start| format!("process_start_time_seconds {start}\n"));
@@ -94,7 +104,20 @@ mod tests {
             );
             seen.take(&Scrape::parse(&text, |_| true).unwrap());
         }
-        seen.continuity()
+        seen
+    }
+
+    #[test]
+    fn the_start_of_a_process_is_known_unless_several_answer() {
+        let start = NOW - 500.0;
+        let process_start = |answers: &[(Option<f64>, u32)]| taken(answers).process_start();
+        assert_eq!(
+            process_start(&[(Some(start), 3), (Some(start), 5)]),
+            Some(start)
+        );
+        assert_eq!(process_start(&[(None, 3)]), None);
+        let several = [(Some(start), 900), (Some(start - 5000.0), 3)];
+        assert_eq!(process_start(&several), None);
     }
 
     #[test]

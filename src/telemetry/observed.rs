@@ -36,6 +36,8 @@ pub struct Observed {
     pub clocks_steady: Option<bool>,
     /// The server's own counts of the repeat, if its `/metrics` answered before and after.
     pub server: Option<ServerFigures>,
+    /// When the server's process started, Unix time, if its `/metrics` has it and only one process answers.
+    pub process_start: Option<f64>,
     /// Whether the size of the KV cache is configured to be fixed.
     pub kv_cache_fixed: Option<bool>,
     /// Tokens that fit into the KV cache as blocks × block size: for an engine that reports no figure.

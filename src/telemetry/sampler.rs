@@ -274,6 +274,7 @@ impl Watch {
         observed
             .findings
             .record(Metric::ENGINE_MEMORY_PEAK, engine_peak);
+        observed.process_start = self.answers.process_start();
         observed.kv_cache_fixed = last.ok().and_then(server::cache_is_fixed);
         observed.kv_cache_blocks = last.ok().and_then(server::cache_tokens_of_blocks);
         observed.telemetry.series = self.series.into_columns();

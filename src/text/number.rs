@@ -73,6 +73,33 @@ pub fn seconds(seconds: f64) -> String {
     }
 }
 
+/// A long time: `42 s`, `12.6 min`, `3.5 h`.
+pub fn span(seconds: f64) -> String {
+    // The limits are those at which the rounded number reaches the next unit or digit.
+    if seconds < 9.95 {
+        format!("{seconds:.1} s")
+    } else if seconds < 59.5 {
+        format!("{seconds:.0} s")
+    } else if seconds < 99.95 * 60.0 {
+        format!("{:.1} min", seconds / 60.0)
+    } else {
+        format!("{:.1} h", seconds / 3600.0)
+    }
+}
+
+/// GPU-hours without their unit: two digits that carry information below 1, three above.
+pub fn hours(hours: f64) -> String {
+    match hours {
+        99.95.. => whole(hours),
+        9.995.. => format!("{hours:.1}"),
+        0.0995.. => format!("{hours:.2}"),
+        0.00995.. => format!("{hours:.3}"),
+        0.00095.. => format!("{hours:.4}"),
+        0.0 => "0".to_owned(),
+        _ => "< 0.001".to_owned(),
+    }
+}
+
 /// Powers of two, the largest first.
 const BYTES: [(&str, i32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
 

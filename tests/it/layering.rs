@@ -50,6 +50,8 @@ const PERMITTED: &[(&str, &[&str])] = &[
     // What a search emits is what its report contains.
     ("event", &["bisect"]),
     ("measure", &["record"]),
+    // A result contains its price, which reports show.
+    ("record", &["report"]),
     ("policy", &["compare", "sweep"]),
     ("history", &["compare"]),
     ("trial", &["compare", "policy"]),

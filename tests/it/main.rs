@@ -66,6 +66,8 @@ mod mlperf;
 #[cfg(test)]
 mod outputs;
 #[cfg(test)]
+mod price;
+#[cfg(test)]
 mod prompts;
 #[cfg(test)]
 mod question;

@@ -1,0 +1,159 @@
+//! The price of a measurement: server starts, time, and GPUs.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::text::count::count;
+use crate::text::number::{hours, span};
+
+/// Number of last sessions whose prices form an average.
+pub const AVERAGED: usize = 10;
+
+/// What measuring costs. Times in seconds; together they are the wall-clock time of the measurement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Price {
+    /// Server starts, failed ones included; 0 for a server that perfgate does not start.
+    pub starts: u32,
+    /// GPUs that the server could use; 0 without a GPU, or if they are unknown.
+    pub gpus: u32,
+    /// Time in which servers started.
+    pub startup: f64,
+    /// Time of load, warm-ups included.
+    pub load: f64,
+    /// All other time: waiting for free GPUs, stopping servers, saving results.
+    pub waiting: f64,
+}
+
+impl Price {
+    /// All its time, in seconds.
+    pub fn seconds(&self) -> f64 {
+        self.startup + self.load + self.waiting
+    }
+
+    /// Its time multiplied by its GPUs, in hours; `None` without a GPU.
+    pub fn gpu_hours(&self) -> Option<f64> {
+        (self.gpus > 0).then(|| f64::from(self.gpus) * self.seconds() / 3600.0)
+    }
+
+    /// Both together. The sides of a gate use the same GPUs; a side without a measurement does not know them.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            starts: self.starts.saturating_add(other.starts),
+            gpus: self.gpus.max(other.gpus),
+            startup: self.startup + other.startup,
+            load: self.load + other.load,
+            waiting: self.waiting + other.waiting,
+        }
+    }
+}
+
+/// `7 starts, 0.21 GPU-hours`; without a GPU `7 starts, 12.6 min of server time`.
+impl fmt::Display for Price {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.starts > 0 {
+            write!(f, "{}, ", count(self.starts, "start"))?;
+        }
+        match self.gpu_hours() {
+            Some(gpu_hours) => write!(f, "{} GPU-hours", hours(gpu_hours)),
+            None => write!(f, "{} of server time", span(self.seconds())),
+        }
+    }
+}
+
+/// The mean price of accepted sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AveragePrice {
+    /// Number of sessions, at least 1.
+    pub sessions: u32,
+    /// Server starts.
+    pub starts: f64,
+    /// Time in seconds.
+    pub seconds: f64,
+    /// GPU-hours; absent if a session has no GPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_hours: Option<f64>,
+}
+
+impl AveragePrice {
+    /// The mean of the last [`AVERAGED`] prices; `None` without a price.
+    pub fn of(prices: &[Price]) -> Option<Self> {
+        let last = &prices[prices.len().saturating_sub(AVERAGED)..];
+        let sessions = u32::try_from(last.len()).ok().filter(|count| *count > 0)?;
+        let mean = |sum: f64| sum / f64::from(sessions);
+        let gpu_hours: Option<f64> = last.iter().map(Price::gpu_hours).sum();
+        Some(Self {
+            sessions,
+            starts: mean(last.iter().map(|price| f64::from(price.starts)).sum()),
+            seconds: mean(last.iter().map(Price::seconds).sum()),
+            gpu_hours: gpu_hours.map(mean),
+        })
+    }
+}
+
+/// `the last 10 gates cost 0.24 on average`, in GPU-hours as the price before it; without a GPU `… cost 12.6 min on average`.
+impl fmt::Display for AveragePrice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cost = self.gpu_hours.map_or_else(|| span(self.seconds), hours);
+        match self.sessions {
+            1 => write!(f, "the last gate cost {cost}"),
+            sessions => write!(f, "the last {sessions} gates cost {cost} on average"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn price(starts: u32, gpus: u32, load: f64) -> Price {
+        Price {
+            starts,
+            gpus,
+            startup: 30.0,
+            load,
+            waiting: 6.0,
+        }
+    }
+
+    #[test]
+    fn a_price_in_words_has_gpu_hours_or_time() {
+        let words = |starts, gpus, load| price(starts, gpus, load).to_string();
+        assert_eq!(words(7, 1, 720.0), "7 starts, 0.21 GPU-hours");
+        assert_eq!(words(1, 2, 720.0), "1 start, 0.42 GPU-hours");
+        assert_eq!(words(7, 0, 720.0), "7 starts, 12.6 min of server time");
+        assert_eq!(words(0, 0, 6.0), "42 s of server time");
+        assert_eq!(words(0, 8, 36_000.0), "80.1 GPU-hours");
+    }
+
+    #[test]
+    fn prices_add_up() {
+        let both = price(2, 1, 10.0).and(price(1, 0, 20.0));
+        assert_eq!((both.starts, both.gpus), (3, 1));
+        assert!((both.seconds() - 102.0).abs() < 1e-9);
+        assert!((both.gpu_hours().unwrap() - 102.0 / 3600.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_average_is_of_the_last_ten() {
+        let mut prices = vec![price(100, 1, 1e6); 3];
+        prices.extend([price(4, 1, 828.0); 10]);
+        let average = AveragePrice::of(&prices).unwrap();
+        assert!((average.starts - 4.0).abs() < 1e-9);
+        assert_eq!(
+            average.to_string(),
+            "the last 10 gates cost 0.24 on average"
+        );
+        assert_eq!(AveragePrice::of(&[]), None);
+        let mixed = AveragePrice::of(&[price(1, 0, 84.0), price(2, 1, 84.0)]).unwrap();
+        assert_eq!(mixed.gpu_hours, None);
+        assert_eq!(
+            mixed.to_string(),
+            "the last 2 gates cost 2.0 min on average"
+        );
+        let one = AveragePrice::of(&prices[..1]).unwrap();
+        assert_eq!(one.to_string(), "the last gate cost 278");
+    }
+}
