@@ -2,7 +2,8 @@
 
 use super::budget::judge_budget;
 use super::judged::{
-    Answered, Estimates, Judged, LookTerms, ScenarioEvidence, ratio, sessions, zone,
+    Answered, Estimates, Judged, LookTerms, SHOWN_CONFIDENCE, ScenarioEvidence, ratio, sessions,
+    zone,
 };
 use super::noise;
 use super::outcome::status;
@@ -14,9 +15,6 @@ use crate::compare::{self, Missing, Pair, SideValues};
 use crate::metric::Metric;
 use crate::report::comparison::{Change, JudgedRule, Judgement, Noise, Side, Status};
 use crate::stats::{self, Estimate, Evidence, Outcome, Shown};
-
-/// Confidence of the interval in reports.
-pub(super) const SHOWN_CONFIDENCE: f64 = 0.95;
 
 fn change(metric: Metric, estimate: &Estimate) -> Change {
     let (low, high) = estimate.interval(SHOWN_CONFIDENCE);

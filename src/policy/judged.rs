@@ -7,6 +7,9 @@ use crate::record::{Run, ScenarioRun};
 use crate::report::comparison::{Judgement, Status};
 use crate::stats::{self, ErrorLevels, Estimate, IndifferenceZone, Look, Outcome, Shown};
 
+/// Confidence of the interval in reports.
+pub(super) const SHOWN_CONFIDENCE: f64 = 0.95;
+
 /// Both sides of a scenario.
 pub(super) type Sides<'a> = (Option<&'a ScenarioRun>, Option<&'a ScenarioRun>);
 

@@ -1,6 +1,6 @@
 //! Why a rule is undecided, in words.
 
-use super::judged::{Estimates, LookTerms, ratio};
+use super::judged::{Estimates, LookTerms, SHOWN_CONFIDENCE, ratio};
 use super::sentence::percent;
 use crate::metric::Metric;
 use crate::stats::{CLEAR_BLOCK, CLEAR_PASS, Outcome};
@@ -46,7 +46,7 @@ fn only_clear(estimates: &Estimates, limit: f64) -> Option<String> {
 /// `None` where that bound leaves the edge out too.
 fn bound_is_beyond(metric: Metric, estimates: &Estimates, terms: LookTerms) -> Option<String> {
     let (estimate, zone, now) = (estimates.shown.estimate, estimates.zone(), terms.now);
-    let (low, high) = estimate.interval(super::judge::SHOWN_CONFIDENCE);
+    let (low, high) = estimate.interval(SHOWN_CONFIDENCE);
     let looks_worse = estimate.delta >= zone.limit;
     let (seems_decided, is_decided, edge, side, level) = if looks_worse {
         (

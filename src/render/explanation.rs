@@ -34,7 +34,7 @@ pub(super) fn next(comparison: &Comparison) -> Vec<String> {
             plural(amount, "pair")
         )),
         NextAction::Ab => steps.push(format!(
-            "more repeats of the candidate alone cannot decide: measure baseline and candidate alternately on one machine ({}), {} at first",
+            "more repeats of the candidate alone cannot decide: measure baseline and candidate alternately on one machine ({}); {} can decide",
             base_version(comparison),
             pairs(amount)
         )),

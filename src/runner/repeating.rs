@@ -108,12 +108,15 @@ impl<'a> Arms<'a> {
             let (measured, other) = self.arms(half);
             let reason = "not measured: its partner in the pair was void";
             let late = measured.run.repeats().saturating_sub(1);
-            if place == 0 {
+            let had = other.run.repeats();
+            if place == 0 && had < late {
                 other.run.fill_up(late, reason);
-            } else {
-                other.run.put_last_at(late, reason);
+                other.keep()?;
             }
-            other.keep()?;
+            if place == 1 && had <= late {
+                other.run.put_last_at(late, reason);
+                other.keep()?;
+            }
         }
         Ok(Ended::Counts)
     }

@@ -27,7 +27,7 @@ fn scaled(factor: f64) -> String {
 #[test]
 fn the_exit_code_is_the_verdict() {
     let folder = tempfile::tempdir().unwrap();
-    for (factor, code) in [(1.001, 0), (0.9, 0), (1.01, 0), (1.08, 1), (1.2, 1)] {
+    for (factor, code) in [(1.001, 0), (0.9, 0), (1.01, 0), (1.12, 1), (1.2, 1)] {
         compare(folder.path(), &scaled(1.0), &scaled(factor), &[]).expect(code);
     }
 }
@@ -35,7 +35,7 @@ fn the_exit_code_is_the_verdict() {
 #[test]
 fn the_table_fits_eighty_columns_and_ends_with_the_verdict() {
     let folder = tempfile::tempdir().unwrap();
-    let shown = compare(folder.path(), &scaled(1.0), &scaled(1.08), &[])
+    let shown = compare(folder.path(), &scaled(1.0), &scaled(1.12), &[])
         .expect(1)
         .stdout;
     let table: Vec<&str> = shown.lines().skip(2).collect();
@@ -79,7 +79,7 @@ fn json_is_the_comparison_format_and_reports_are_rendered_from_it_again() {
     let shown = compare(
         folder.path(),
         &scaled(1.0),
-        &scaled(1.08),
+        &scaled(1.12),
         &["--format", "json", "--html", "a.html"],
     );
     let shown = shown.expect(1).stdout;
@@ -94,7 +94,7 @@ fn json_is_the_comparison_format_and_reports_are_rendered_from_it_again() {
         (&"tpot.p95".into(), &"regressed".into(), &"lower".into())
     );
     assert!(row["change"]["low"].as_f64().unwrap() > 0.02);
-    assert!((row["change"]["value"].as_f64().unwrap() - 0.08).abs() < 0.001);
+    assert!((row["change"]["value"].as_f64().unwrap() - 0.12).abs() < 0.001);
 
     run(
         folder.path(),

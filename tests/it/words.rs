@@ -428,7 +428,7 @@ fn commands(folder: &std::path::Path, arguments: &[&str], code: i32) -> String {
 fn rules_that_do_not_hold_are_marked_at_their_lines() {
     let folder = slower();
     let at = folder.path();
-    insta::assert_snapshot!(commands(at, &COMPARE, 0), @"::warning file=thresholds.yaml,line=4,title=perfgate%3A TTFT P95%3A warn::worse than the limit of 10.0 %25 (95 %25 interval +45.2 %25 to +54.9 %25)");
+    insta::assert_snapshot!(commands(at, &COMPARE, 0), @"::warning file=thresholds.yaml,line=4,title=perfgate%3A TTFT P95%3A warn::worse than the limit of 10.0 %25 (95 %25 interval +43.4 %25 to +56.9 %25)");
     write(at, "b.json", &with("tpot.p95", 1.3));
     insta::assert_snapshot!(commands(at, &COMPARE, 1), @"::error file=thresholds.yaml,line=3,title=perfgate%3A TPOT P95%3A block::worse than the limit of 5.0 %25 (95 %25 interval +25.9 %25 to +34.3 %25)");
     write(at, "b.json", &with("tpot.p95", 1.0).replace("H100", "A100"));

@@ -91,7 +91,8 @@ fn start_checks_both_ends_and_the_run_names_the_commit_while_the_tree_stays_as_i
         "{last}"
     );
     for step in steps {
-        let is_measured = step["server_starts"].as_u64().unwrap() >= 6;
+        // A start of the commit, and at least two pairs.
+        let is_measured = step["server_starts"].as_u64().unwrap() >= 5;
         assert!(
             is_measured && step["seconds"].as_f64().unwrap() > 0.0
                 || step["answer"] == "build_failed",

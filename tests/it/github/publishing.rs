@@ -54,8 +54,8 @@ fn a_second_push_edits_the_comment_and_leaves_a_line_of_the_first() {
     assert!(own.contains("perfgate: PASS"), "{own}");
     let lines: Vec<&str> = own.lines().filter(|line| line.starts_with("- `")).collect();
     insta::assert_snapshot!(lines.join("\n"), @r"
-    - `77b02d4f0a` ⛔ BLOCK: TPOT P95 is 10.0 % slower, 95 % interval +6.4 % to +13.7 %, limit 5.0 %
-    - `8888888888` ✅ PASS: every change is below its limit&#58; TPOT P95 0.0 %, throughput 0.0 % &#40;plus is worse&#41;; a regression above 2.8 % is ruled out
+    - `77b02d4f0a` ⛔ BLOCK: TPOT P95 is 10.0 % slower, 95 % interval +5.1 % to +15.1 %, limit 5.0 %
+    - `8888888888` ✅ PASS: every change is below its limit&#58; TPOT P95 0.0 %, throughput 0.0 % &#40;plus is worse&#41;; a regression above 3.6 % is ruled out
     ");
     assert_eq!(scene.github.count("POST", "comments"), 1);
 }
