@@ -266,6 +266,8 @@ pub struct Row {
     pub paired: bool,
     /// `3` or `3 of 4`.
     pub repeats: [String; 2],
+    /// `, 3 of the stored baseline`, where the stored baseline takes part beside repeats measured today.
+    pub stored: String,
 }
 
 /// Numbers of a row's line in the forest plot, as ratios; positive is worse.
@@ -326,7 +328,7 @@ impl Row {
             self.detectable,
             self.repeats[0],
             self.repeats[1]
-        )
+        ) + &self.stored
     }
 
     /// The repeats of one side in run order: `12.30 ms, 12.41 ms (void: throttled)`; foreign text.

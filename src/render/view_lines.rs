@@ -61,8 +61,10 @@ pub(super) fn sides(comparison: &Comparison, several_scenarios: bool) -> String 
         None => format!("{}{over}", count(identity.repeats, "repeat")),
     };
     let pairs = comparison.decision.pairs;
+    let measured_today = comparison.ab_baseline.as_ref();
+    let is_stored = measured_today.is_none_or(|base| base.file != baseline.file);
     let of_baseline = [
-        (pairs == 0).then(|| "stored".to_owned()),
+        is_stored.then(|| "stored".to_owned()),
         age(baseline, candidate),
         Some(repeats(baseline)),
     ];

@@ -61,6 +61,7 @@ impl Row {
                 Some(Basis::Pairs | Basis::PairsAndStoredBaseline)
             ),
             repeats: [&row.baseline, &row.candidate].map(repeats),
+            stored: stored(row),
         }
     }
 }
@@ -139,6 +140,13 @@ pub(super) fn voids<'a>(
         }
     }
     found
+}
+
+fn stored(row: &Judgement) -> String {
+    let stored = row.stored.as_ref();
+    let stored = stored.filter(|_| row.basis == Some(Basis::PairsAndStoredBaseline));
+    let words = stored.map(|side| format!(", {} of the stored baseline", repeats(side)));
+    words.unwrap_or_default()
 }
 
 fn repeats(side: &Side) -> String {

@@ -449,3 +449,49 @@ fn a_selftest_counts_and_advises() {
     assert_eq!(written["innocent"]["passed"], 1);
     assert_eq!(written["slower"]["blocked"], 1);
 }
+
+/// Real limits: in virtual time only the simulator's own noise counts.
+const TIGHT: &str = "\
+version: 1
+rules:
+  tpot.p95:   {regression: 5%, action: block}
+  throughput: {regression: 5%, action: block}
+";
+
+#[test]
+fn a_stored_baseline_of_a_slower_host_lets_no_regression_pass() {
+    let at = tempfile::tempdir().unwrap();
+    let plan = |simulator: &str| {
+        let base = "base: {simulator: {noise: 1%}}";
+        format!("{PLAN}server: {{simulator: {{noise: 1%{simulator}}}, {base}}}\n")
+    };
+    write(at.path(), "thresholds.yaml", TIGHT);
+    // Every time is 6 % longer on the host of the baseline and of its ledger.
+    for session in 1..=6 {
+        let slower = format!(", slowdown: 1.06, seed: {session}");
+        write(at.path(), "perfgate.yaml", &plan(&slower));
+        run_scripted(
+            at.path(),
+            &["bench", "--repeat", "3", "--output", "main.json"],
+        )
+        .expect(0);
+        let reason = ["--because", "a session of main"];
+        let update = [&["baseline", "update", "main.json"][..], &reason].concat();
+        run_scripted(at.path(), &update).expect(0);
+    }
+    let gate = ["gate", "--output", "out"];
+    write(at.path(), "perfgate.yaml", &plan(", slowdown: 1.08"));
+    run_scripted(at.path(), &gate).expect(1);
+    let blocked = comparison(at.path());
+    assert_eq!(blocked["judgements"][0]["basis"], "pairs", "{blocked}");
+    assert!(blocked["decision"]["ledger_sessions"].as_u64() >= Some(5));
+    let codes: Vec<&str> = blocked["warnings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|warning| warning["code"].as_str().unwrap())
+        .collect();
+    assert!(codes.contains(&"stored-baseline-disagrees"), "{codes:?}");
+    write(at.path(), "perfgate.yaml", &plan(""));
+    run_scripted(at.path(), &gate).expect(0);
+}
