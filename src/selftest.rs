@@ -169,7 +169,7 @@ fn split(policy: &Policy, accepted: &[Run]) -> Vec<NoiseSplit> {
             let Some(level) = values.find_map(|value| value.value) else {
                 continue;
             };
-            if sessions.iter().all(|session| session.is_empty()) {
+            if sessions.iter().all(Vec::is_empty) {
                 continue;
             }
             let step = step(rule.metric, level);

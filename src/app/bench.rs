@@ -11,6 +11,8 @@ use crate::render;
 use crate::runner::repeat_context::RepeatContext;
 use crate::runner::repeating::{measure_all, nothing_counts};
 use crate::terminal::Output;
+use crate::terminal::progress::note;
+use crate::text::count::count;
 
 pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let plan = plan::resolve(&args.run, &context.events)?;
@@ -25,6 +27,12 @@ pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<ExitStatus, Fai
     output::note_result(&args.output);
     if let Some(price) = &result.price {
         output::note_price(price);
+    }
+    if let Some(starts) = result.shared_starts() {
+        note(&format!(
+            "its repeats are measurements on {}: they show the noise of one server, and not that between starts",
+            count(starts, "server start")
+        ));
     }
     nothing_counts(&result)?;
     Ok(ExitStatus::Pass)

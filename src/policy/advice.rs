@@ -88,7 +88,7 @@ fn repeats_needed(judged: &Judged, taken: u32, most: u32) -> Option<u32> {
         // A budget has no baseline: only more repeats of the candidate help.
         return (taken < most).then_some(most);
     };
-    if estimates.look.today.is_doubted() || !estimates.is_host_known {
+    if estimates.look.today.is_doubted() {
         return None;
     }
     let stored = judged.judgement.baseline.repeats;

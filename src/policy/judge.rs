@@ -96,7 +96,7 @@ fn add_numbers(
     judgement.change = Some(change(metric, &estimate));
     judgement.stored_change = look.all.map(|all| change(metric, &all.against_stored));
     judgement.noise = Some(noise_of(metric, estimates, evidence));
-    judgement.smallest_detectable = Some(ratio(metric, smallest));
+    judgement.smallest_detectable = Some(ratio(metric, smallest)).filter(|ratio| ratio.is_finite());
     judgement.ruled_out_above =
         Some(ratio(metric, estimate.upper)).filter(|bound| bound.is_finite());
 }
@@ -294,8 +294,10 @@ fn estimates(metric: Metric, known: &Known<'_>, limit: f64, terms: LookTerms) ->
     };
     let zone = zone(metric, limit);
     let look = evidence.look(zone, terms.now)?;
-    let beyond = evidence.look_beyond(zone, terms.levels);
-    let beyond = beyond.filter(|_| terms.is_beyond);
+    let beyond = terms
+        .is_beyond
+        .then(|| evidence.look_beyond(zone, terms.levels));
+    let beyond = beyond.flatten();
     let halves = values.pairs.iter().map(|(_, candidate)| *candidate);
     let candidates: Vec<f64> = values.candidate.iter().copied().chain(halves).collect();
     Some(Estimates {

@@ -1,6 +1,6 @@
 //! The content of the comparison file beside the judgements: figures that every report shows, sketches, identities.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::compare::{self, SideValues};
 use crate::metric::{ALWAYS_SHOWN, Better, Latency, Metric, Statistic};
@@ -180,7 +180,7 @@ pub fn identity(file: &str, run: &Run) -> Identity {
             ])
         }),
         repeats: u32::try_from(repeats).unwrap_or(u32::MAX),
-        starts: shared_starts(run),
+        starts: result.shared_starts(),
         failed_requests: failed,
         requests: all,
     }
@@ -190,13 +190,4 @@ pub fn identity(file: &str, run: &Run) -> Identity {
 fn listed<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> Option<String> {
     let names: Vec<&str> = names.map(String::as_str).collect();
     (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")))
-}
-/// The number of server starts if repeats of a scenario share one; `None` if every repeat has its own, or if that is unknown.
-fn shared_starts(run: &Run) -> Option<u32> {
-    let repeats = run.scenarios.iter().flat_map(|scenario| &scenario.repeats);
-    let starts: Option<BTreeSet<&str>> = repeats.map(|repeat| repeat.start.as_deref()).collect();
-    let starts = starts?.len();
-    let mut scenarios = run.scenarios.iter();
-    let is_shared = scenarios.any(|scenario| scenario.repeats.len() > starts);
-    is_shared.then(|| u32::try_from(starts).unwrap_or(u32::MAX))
 }

@@ -12,7 +12,7 @@ use super::release::since_release;
 use super::rule::Policy;
 use super::shown::{distributions, identity, measurements};
 use super::warning::{of_memory, unwatched_capacity, warnings};
-use crate::compare::{self, ComparisonInputs};
+use crate::compare::{self, ComparableInputs, ComparisonInputs};
 use crate::record::Run;
 use crate::report::comparison::{Comparison, Decision, LookTaken, SCHEMA, Verdict};
 use crate::stats::ErrorLevels;
@@ -52,18 +52,17 @@ pub fn compare_evidence(
     };
     let (verdict, exit) = follows(&comparability.mismatches, rows(), terms);
     let several = candidate.scenarios.len() > 1 || !policy.scenarios.is_empty();
-    let pairs = usable.pairs.map_or(0, |(baseline, candidate)| {
-        candidate.counting_pairs(baseline)
-    });
-    // Repeats against the stored baseline, whether or not it is comparable, and those beside the pairs without one.
-    let beside = given.stored.map(|(_, candidate)| candidate);
-    let repeats = beside.or(given.beside).map_or(0, Run::counting_repeats);
-    let family = family(policy, candidate);
-    let measured = Measured {
-        repeats,
+    let measured = measured(policy, given, &usable);
+    let Measured { repeats, pairs, .. } = measured;
+    let on_inconclusive = terms.on_inconclusive;
+    let of_judged = warnings(
+        comparability,
+        &judged,
+        this_look,
+        on_inconclusive,
+        exit,
         pairs,
-        family,
-    };
+    );
     let (stored_baseline, stored_candidate) = given.stored.unwrap_or((baseline, candidate));
     let (baseline_label, candidate_label) = match given.stored {
         Some(_) => (labels.baseline, labels.candidate),
@@ -82,21 +81,14 @@ pub fn compare_evidence(
         timelines: compare::timelines(baseline, candidate),
         server_figures: compare::server_figures(baseline, candidate),
         curves: curves(baseline, candidate),
-        warnings: warnings(
-            comparability,
-            &judged,
-            this_look,
-            terms.on_inconclusive,
-            exit,
-            pairs,
-        )
-        .into_iter()
-        .chain(of_memory(policy, baseline, candidate))
-        .chain(unwatched_capacity(policy, baseline, candidate))
-        .chain(given.release.into_iter().flat_map(|release| {
-            since_release(policy, release, baseline, candidate, &usable.ledger)
-        }))
-        .collect(),
+        warnings: of_judged
+            .into_iter()
+            .chain(of_memory(policy, baseline, candidate))
+            .chain(unwatched_capacity(policy, baseline, candidate))
+            .chain(given.release.into_iter().flat_map(|release| {
+                since_release(policy, release, baseline, candidate, &usable.ledger)
+            }))
+            .collect(),
         mismatches: comparability.mismatches.clone(),
         changes: comparability.changes.clone(),
         next: next(verdict, &judged, this_look, policy, measured),
@@ -111,7 +103,7 @@ pub fn compare_evidence(
         decision: Decision {
             alpha: this_look.levels.alpha,
             beta: this_look.levels.beta,
-            family,
+            family: measured.family,
             ledger_sessions: judged.iter().filter_map(sessions).max().unwrap_or(0),
             ledger: labels.ledger.map(str::to_owned),
             pairs,
@@ -121,6 +113,24 @@ pub fn compare_evidence(
             baseline_commit: None,
         },
         judgements: judged.into_iter().map(|judged| judged.judgement).collect(),
+    }
+}
+
+/// How much was measured.
+fn measured(
+    policy: &Policy,
+    given: &ComparisonInputs<'_>,
+    usable: &ComparableInputs<'_>,
+) -> Measured {
+    // Repeats against the stored baseline, whether or not it is comparable, and those beside the pairs without one.
+    let beside = given.stored.map(|(_, candidate)| candidate);
+    let repeats = beside.or(given.beside);
+    Measured {
+        repeats: repeats.map_or(0, Run::counting_repeats),
+        pairs: usable.pairs.map_or(0, |(baseline, candidate)| {
+            candidate.counting_pairs(baseline)
+        }),
+        family: (usable.shown()).map_or(0, |(_, candidate)| family(policy, candidate)),
     }
 }
 

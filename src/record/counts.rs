@@ -1,5 +1,7 @@
 //! Number of valid repeats and alternating pairs, in the load point with the fewest.
 
+use std::collections::BTreeSet;
+
 use super::format::{Repeat, ResultFile};
 use super::valid::Run;
 use crate::metric::Metric;
@@ -23,6 +25,17 @@ impl Repeat {
 }
 
 impl ResultFile {
+    /// The number of server starts if repeats of a scenario share one; `None` if every repeat has its own, or if that is unknown.
+    pub fn shared_starts(&self) -> Option<u32> {
+        let repeats = self.scenarios.iter().flat_map(|scenario| &scenario.repeats);
+        let starts: Option<BTreeSet<&str>> =
+            repeats.map(|repeat| repeat.start.as_deref()).collect();
+        let starts = starts?.len();
+        let mut scenarios = self.scenarios.iter();
+        let is_shared = scenarios.any(|scenario| scenario.repeats.len() > starts);
+        is_shared.then(|| u32::try_from(starts).unwrap_or(u32::MAX))
+    }
+
     /// Repeats that are not void.
     pub fn counting_repeats(&self) -> u32 {
         let of_scenario = |scenario: &super::format::Scenario| {

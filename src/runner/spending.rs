@@ -313,9 +313,9 @@ mod tests {
     fn measured(folder: &EvidenceFolder) {
         folder.create().unwrap();
         let run = br#"{"schema":"perfgate.result/1","scenarios":[{"name":"c","repeats":[{"metrics":{"qps":1}}]}]}"#;
-        std::fs::write(folder.path(EvidenceFile::Candidate), run).unwrap();
+        files::write_atomically(&folder.path(EvidenceFile::Candidate), run).unwrap();
         let comparison = folder.path(EvidenceFile::Candidate);
-        std::fs::write(comparison.with_file_name("comparison.json"), "{}").unwrap();
+        files::write_atomically(&comparison.with_file_name("comparison.json"), b"{}").unwrap();
     }
 
     fn share(spending: &Spending) -> f64 {
@@ -391,7 +391,7 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         let old = text.replace("      \"schedule\": \"pairs\",\n", "");
         assert_ne!(old, text);
-        std::fs::write(&path, old).unwrap();
+        files::write_atomically(&path, old.as_bytes()).unwrap();
         let told = Arc::new(Mutex::new(0));
         let counter = Arc::clone(&told);
         let events = Events::to(move |event| {

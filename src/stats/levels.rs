@@ -128,7 +128,7 @@ pub fn stored_looks(first: u32, most: u32) -> Vec<StoredLook> {
 }
 
 /// One-sided nominal levels `p_k` of looks after each pair from `first` to `span`, spending `total` linearly in the pairs; the first
-/// look spends all that is due by then (Armitage, McPherson and Rowe 1969).
+/// look spends all that is due by then (Armitage and others 1969).
 ///
 /// Z is a standardised Brownian motion at times P/span, and Pr(`Z_j` < `c_j` for all j < k, `Z_k` ≥ `c_k`) is what look k spends;
 /// `p_k` = Pr(Z > `c_k`). The other boundary is ignored. Its density lives on Gauss-Legendre nodes.

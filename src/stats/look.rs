@@ -159,11 +159,11 @@ impl Evidence<'_> {
         if self.pairs.is_empty() {
             self.look_at_stored(zone, levels)
         } else {
-            self.look_at_pairs(zone, levels)
+            Some(self.look_at_pairs(zone, levels))
         }
     }
 
-    fn look_at_pairs(&self, zone: IndifferenceZone, levels: ErrorLevels) -> Option<Look> {
+    fn look_at_pairs(&self, zone: IndifferenceZone, levels: ErrorLevels) -> Look {
         let (base, halves): (Vec<f64>, Vec<f64>) = self.pairs.iter().copied().unzip();
         let mut arms = [self.candidate.to_vec(), base];
         arms[0].extend(halves);
@@ -206,7 +206,7 @@ impl Evidence<'_> {
             }
             _ => (Outcome::Undecided, None),
         };
-        Some(Look {
+        Look {
             today,
             is_clipped,
             pairs: alone,
@@ -215,7 +215,7 @@ impl Evidence<'_> {
             outcome,
             basis,
             test,
-        })
+        }
     }
 
     /// Candidate against today's base and the stored baseline, weighted by their variances; `None` without a stored baseline.

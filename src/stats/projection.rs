@@ -12,6 +12,8 @@ pub struct Projection {
     /// Variance of one start.
     variance: f64,
     noise: Noise,
+    /// Between the stored baseline's session and today.
+    host: f64,
     /// Whether the noise of the ledger counts.
     is_believed: bool,
     zone: IndifferenceZone,
@@ -25,6 +27,7 @@ impl Projection {
         Self {
             variance: noise.repeat.powi(2),
             noise,
+            host: noise.host,
             is_believed: noise.is_learnt(),
             zone,
             step: 0.0,
@@ -37,6 +40,7 @@ impl Projection {
         Self {
             variance: look.today.variance,
             noise,
+            host: look.stored.map_or(noise.host, |stored| stored.host_noise),
             is_believed: noise.is_learnt() && !look.today.is_doubted(),
             zone: look.test.zone,
             step: look.test.step,
@@ -66,8 +70,7 @@ impl Projection {
         } else {
             self.variance
         };
-        let variance =
-            of(repeats, self.variance) + of(stored, of_stored) + 2.0 * self.noise.host.powi(2);
+        let variance = of(repeats, self.variance) + of(stored, of_stored) + 2.0 * self.host.powi(2);
         self.tested(f64::from(repeats) - 1.0, false, variance, levels)
     }
 

@@ -202,9 +202,9 @@ impl<'a> Trial<'a> {
         if !stage.is_spent() || self.before.is_none() {
             self.keep(&comparison);
         }
-        if self.is_settled(stage, &comparison) {
+        if is_settled(stage, &comparison) {
             self.stages.clear();
-        } else if self.is_hopeless(stage, &comparison) {
+        } else if is_hopeless(stage, &comparison) {
             self.tell(GateEvent::BaselineTooNoisy);
             self.stages.clear();
         }
@@ -234,14 +234,16 @@ impl<'a> Trial<'a> {
             ledger: stored.and_then(|stored| stored.ledger_path.as_deref()),
         };
         let left = self.left.shares();
-        let schedule = self.schedule(evidence);
+        let schedule = matches!(stage, Stage::Pairs(_)).then(|| self.schedule(evidence));
         let this_look = ThisLook {
             levels: self.protocol.levels.times(left),
-            at: match stage {
-                Stage::Repeats(look) => LookAt::Repeats(look),
-                Stage::Pairs(pairs) if pairs > schedule.span() => LookAt::Beyond(pairs),
-                Stage::Pairs(pairs) => LookAt::Pairs(pairs, &schedule),
-                Stage::Spent(..) => LookAt::Spent,
+            at: match (stage, &schedule) {
+                (Stage::Repeats(look), _) => LookAt::Repeats(look),
+                (Stage::Pairs(pairs), Some(schedule)) if pairs <= schedule.span() => {
+                    LookAt::Pairs(pairs, schedule)
+                }
+                (Stage::Pairs(pairs), _) => LookAt::Beyond(pairs),
+                (Stage::Spent(..), _) => LookAt::Spent,
             },
             before: self.before.as_ref(),
             analysis: self.author.analysis.as_ref(),
@@ -281,25 +283,26 @@ impl<'a> Trial<'a> {
         self.keep(&comparison);
         self.before = Some(comparison);
     }
+}
 
-    fn is_settled(&self, stage: Stage, comparison: &Comparison) -> bool {
-        match comparison.verdict {
-            Verdict::Pass | Verdict::Warn | Verdict::Block | Verdict::Report => true,
-            // A second pair is measured before a reason is requested: the first look is also against the stored baseline.
-            Verdict::Inconclusive => {
-                only_a_reason_is_missing(comparison) && stage != Stage::Pairs(1)
-            }
-            Verdict::Incomparable => true,
-        }
+fn is_settled(stage: Stage, comparison: &Comparison) -> bool {
+    match comparison.verdict {
+        Verdict::Pass
+        | Verdict::Warn
+        | Verdict::Block
+        | Verdict::Report
+        | Verdict::Incomparable => true,
+        // A second pair is measured before a reason is requested: the first look is also against the stored baseline.
+        Verdict::Inconclusive => only_a_reason_is_missing(comparison) && stage != Stage::Pairs(1),
     }
+}
 
-    /// Whether more repeats of the candidate cannot decide, because of the stored baseline's own noise.
-    fn is_hopeless(&self, stage: Stage, comparison: &Comparison) -> bool {
-        let Stage::Repeats(look) = stage else {
-            return false;
-        };
-        look.at >= FEWEST_BEFORE_GIVING_UP && comparison.next.action == NextAction::Ab
-    }
+/// Whether more repeats of the candidate cannot decide, because of the stored baseline's own noise.
+fn is_hopeless(stage: Stage, comparison: &Comparison) -> bool {
+    let Stage::Repeats(look) = stage else {
+        return false;
+    };
+    look.at >= FEWEST_BEFORE_GIVING_UP && comparison.next.action == NextAction::Ab
 }
 
 /// Why a look was not the last one.
