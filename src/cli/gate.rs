@@ -29,8 +29,7 @@ pub struct GateArgs {
     /// judged by. In a pull or merge request the CI service provides it. "" reads the files of the work tree
     #[arg(long, value_name = "REF")]
     pub baseline_ref: Option<String>,
-    /// Container image of the base version, measured alternately with the candidate if the stored baseline does not
-    /// decide; same as server.base in the file
+    /// Container image of the base version, measured alternately with the candidate; same as server.base in the file
     #[arg(long, value_name = "IMAGE")]
     pub base_image: Option<String>,
     /// Folder of the evidence of every commit, which re-runs extend [default: OUTPUT/evidence]
@@ -64,9 +63,10 @@ Examples:
   perfgate gate --image ghcr.io/me/vllm:pr-7 --base-image ghcr.io/me/vllm:main
   perfgate gate --baselines s3://perf-team/baselines    the baseline of a fleet (docs/reference/baselines.md)
 
-gate compares `repeat` repeats of the candidate with the stored baseline and stops as soon as they decide. Otherwise it \
-measures 5, 7 and 10 repeats (noise.max_repeats) or, with the base version available, both versions alternately on this \
-machine in 3, 6 and 12 pairs. Running it again on the same commit adds to the evidence and never replaces it.
+With the base version (--base-image, server.base) gate starts the candidate once, then both versions in alternating pairs on \
+this machine, and stops as soon as the pairs and the stored baseline decide, after 12 pairs at most (noise.max_pairs). Without \
+it, gate compares 3 (repeat), 5, 7 and 10 (noise.max_repeats) repeats of the candidate with the stored baseline. Running it \
+again on the same commit adds to the evidence and never replaces it.
 
 In a step of GitHub Actions the verdict also goes to the step summary and to the outputs `verdict`, `exit-code`, \
 `headline`, `report-path`, `comparison-path` and `comment-url`. With GITHUB_TOKEN in the step's environment it becomes a \
