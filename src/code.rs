@@ -35,6 +35,8 @@ codes! {
     CheckBeforeBelieving = "check-before-believing",
     /// An undecided verdict passes, because the policy allows it.
     PassedUndecided = "passed-undecided",
+    /// The budget of a gate ended before its evidence decided.
+    BudgetEnded = "budget-ended",
     /// A `warn` rule could not be judged.
     NotJudged = "not-judged",
     /// A regression needs an explanation by the author.

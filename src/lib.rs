@@ -21,6 +21,7 @@ pub mod event;
 pub mod exit;
 pub mod failure;
 pub mod files;
+mod forecast;
 mod git;
 pub mod history;
 pub mod http;

@@ -8,7 +8,9 @@ use crate::policy::rule::{Action, Policy};
 use crate::policy::{ALPHA, Needs, assumed, needs, percent, step};
 use crate::record::Run;
 use crate::report::comparison::Verdict;
+use crate::report::price::{AveragePrice, Price};
 use crate::stats::{self, HIGH_EDGE, Noise, number, rate_interval};
+use crate::text::count::count;
 
 /// Confidence of the intervals of rates.
 const CONFIDENCE: f64 = 0.95;
@@ -26,16 +28,20 @@ pub(crate) struct Gate {
     pub(crate) exit_code: u8,
     /// Server starts.
     pub(crate) starts: u32,
+    /// What the whole gate cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) price: Option<Price>,
     pub(crate) headline: String,
 }
 
 impl Gate {
     pub(crate) fn in_words(&self) -> String {
         let word = self.verdict.word().to_lowercase();
-        format!(
-            "{word} after {} server starts: {}",
-            self.starts, self.headline
-        )
+        let cost = self.price.map_or_else(
+            || count(self.starts, "server start"),
+            |price| price.to_string(),
+        );
+        format!("{word} after {cost}: {}", self.headline)
     }
 }
 
@@ -51,6 +57,9 @@ pub(crate) struct Gates {
     pub(crate) blocked_low: f64,
     pub(crate) blocked_high: f64,
     pub(crate) mean_starts: f64,
+    /// Mean price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mean_price: Option<AveragePrice>,
     pub(crate) each: Vec<Gate>,
 }
 
@@ -72,6 +81,12 @@ impl Gates {
             blocked_low,
             blocked_high,
             mean_starts: number(starts) / f64::from(all.max(1)),
+            mean_price: AveragePrice::of_all(
+                &gates
+                    .iter()
+                    .filter_map(|gate| gate.price)
+                    .collect::<Vec<_>>(),
+            ),
             each: gates,
         }
     }
@@ -340,6 +355,7 @@ mod tests {
             verdict: *verdict,
             exit_code: 0,
             starts: 3,
+            price: None,
             headline: "h".to_owned(),
         };
         verdicts.iter().map(gate).collect()

@@ -14,6 +14,7 @@ use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
 use crate::files;
+use crate::forecast::UnitPrice;
 use crate::git::work_tree;
 use crate::inputs::accepted::Accepted;
 use crate::inputs::base_ref::JudgingFiles;
@@ -30,6 +31,7 @@ use crate::publish::change::{Change, Target};
 use crate::record::{self, Run};
 use crate::report::comparison::Comparison;
 use crate::runner::evidence::EvidenceFolder;
+use crate::runner::gate_budget::GateBudget;
 use crate::runner::lock::Lock;
 use crate::runner::repeat_context::server_of;
 use crate::runner::run_in_progress::OtherEvidence;
@@ -93,7 +95,12 @@ fn judged(
     let judging_files =
         JudgingFiles::find(args.baseline_ref.as_deref(), published, context.environment)?;
     let base_ref = judging_files.base();
-    let question = question::of(args, base_ref, &context.events)?;
+    let question = question::of(
+        &args.run,
+        args.base_image.as_deref(),
+        base_ref,
+        &context.events,
+    )?;
     let plan = &question.plan;
     *name = Some(plan.name.clone());
     server_of(plan)?;
@@ -101,7 +108,8 @@ fn judged(
     launch::check_variables(plan, context.environment)?;
     let policy = policy_at(&args.policy, base_ref)?;
     let accepted = Accepted::of(
-        args,
+        &args.accepted,
+        args.output.join("result.json"),
         plan,
         base_ref,
         policy.first_run,
@@ -153,12 +161,12 @@ fn outputs_of(args: &GateArgs) -> Outputs {
             "--junit",
             args.junit.as_ref().filter(|path| **path != usual),
         )
-        .reads("--baseline", args.baseline.as_deref())
-        .reads("--ledger", args.ledger.as_deref())
+        .reads("--baseline", args.accepted.baseline.as_deref())
+        .reads("--ledger", args.accepted.ledger.as_deref())
         .reads_plan(&args.run)
         .reads_policy(&args.policy)
         .reads_author(&args.author);
-    match &args.storage.baselines {
+    match &args.accepted.storage.baselines {
         Location::Folder(folder) => outputs.reads_folder(folder),
         Location::Bucket(_) => outputs,
     }
@@ -196,6 +204,7 @@ impl Judging<'_> {
                 "earlier repeats of this commit count if they are of the same build, which is identified by {coverage}"
             ));
         }
+        let budget = self.budget()?;
         let decide = |evidence: &EvidenceFolder| {
             context.block_on(async |command| {
                 let gate = SequentialGate {
@@ -209,6 +218,7 @@ impl Judging<'_> {
                     author: self.author.clone(),
                     base_plan: self.question.base_plan.as_ref(),
                     commits: Commits::default(),
+                    budget,
                     logs: &args.output,
                     command,
                 };
@@ -231,22 +241,36 @@ impl Judging<'_> {
             Ok(None) | Err(_) => Ok(()),
         };
         // The first failure explains more than later ones.
-        let Decided { comparison, .. } = decided?;
+        let decided = decided?;
         kept?;
-        let circumstances = self.circumstances(&comparison, measured?.as_ref())?;
-        Ok(complete(comparison, circumstances))
+        let circumstances = self.circumstances(&decided, measured?.as_ref())?;
+        Ok(complete(decided.comparison, circumstances))
+    }
+
+    /// The budget of this run. A start costs what it did in the ledger, if there is only one hardware.
+    fn budget(&self) -> Result<Option<GateBudget>, Failure> {
+        let given = self.args.budget.or(self.policy.noise.budget);
+        let Some(budget) = given else {
+            return Ok(None);
+        };
+        let known = self.accepted.known()?;
+        let of_ledger = match &known[..] {
+            [(_, only)] => UnitPrice::of_ledger(&only.ledger),
+            _ => None,
+        };
+        Ok(Some(GateBudget { budget, of_ledger }))
     }
 
     /// The judging files, and other facts about the verdict.
     fn circumstances(
         &self,
-        comparison: &Comparison,
+        decided: &Decided,
         measured: Option<&Run>,
     ) -> Result<Circumstances, Failure> {
         let mut criteria = self.accepted.criteria_files(measured);
         criteria.push(policy_path(&self.args.policy).to_owned());
         let question = self.question;
-        let accepted_commit = comparison.baseline.commit.as_deref();
+        let accepted_commit = decided.comparison.baseline.commit.as_deref();
         Ok(Circumstances {
             judged_by: self
                 .files
@@ -254,6 +278,8 @@ impl Judging<'_> {
             copies: self.accepted.of_copies(),
             commits_since: accepted_commit.and_then(work_tree::commits_since),
             head: self.head.clone(),
+            price: decided.price,
+            budget: decided.budget_end,
         })
     }
 

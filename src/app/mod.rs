@@ -10,6 +10,7 @@ mod gate;
 mod init;
 mod mlperf;
 mod output;
+mod plan;
 mod publishing;
 mod schema;
 mod selftest;
@@ -97,6 +98,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Bisect(args) => return bisect::run(&args, &context).map(ExitCode::from),
         Command::Init(args) => init::run(&args, &context),
         Command::Gate(args) => gate::run(&args, &context),
+        Command::Plan(args) => plan::run(&args, &context),
         Command::Bench(args) => bench::run(&args, &context),
         Command::Sweep(args) => sweep::run(&args, &context),
         Command::Mlperf(args) => mlperf::run(&args, &context),

@@ -184,16 +184,23 @@ impl Selftest<'_> {
             scale,
             base_plan: None,
             commits: Commits::default(),
+            budget: None,
             logs: &folder,
             command: self.command,
         };
         files::create_folder(&folder)
             .map_err(|error| Failure::new(ExitStatus::EnvironmentFailed, error))?;
-        let Decided { comparison, starts } = gate.run().await?;
+        let Decided {
+            comparison,
+            starts,
+            price,
+            ..
+        } = gate.run().await?;
         let gate = Gate {
             verdict: comparison.verdict,
             exit_code: comparison.exit_code,
             starts,
+            price: price.map(|price| price.evidence),
             headline: comparison.headline,
         };
         Ok((gate, evidence.candidate()?))

@@ -127,10 +127,10 @@ pub struct LoadArgs {
     /// whose server does not become stable within ten warm-ups is void
     #[arg(long, value_name = "SHARE", value_parser = stable_within)]
     pub warmup_until_stable: Option<f64>,
-    /// Repeats, each on a fresh server
+    /// Repeats, each on a fresh server; a gate with the base version measures pairs instead
     #[arg(long)]
     pub repeat: Option<u32>,
-    /// Seed of lengths, prompts and arrivals
+    /// Seed of lengths, prompts, arrivals, and of the order in pairs
     #[arg(long, visible_alias = "random-seed")]
     pub seed: Option<u64>,
     /// Start no request after this time; --num-prompts is then the maximum number of requests

@@ -124,8 +124,8 @@ Examples:
   git bisect run perfgate bisect --build 'make server' --good-result good.json --ledger runs.jsonl
       compares with an earlier result of the good end
 
-perfgate measures each commit alternately with the good end on this machine, until the result is significant at 0.1 %, in at \
-most --max-pairs pairs. At the end it measures the found commit against its parent again. Load and rules are those of the bad \
+perfgate measures each commit alternately with the good end on this machine, until the answer is wrong with a probability of \
+at most 0.1 %, in at most --max-pairs pairs. At the end it measures the found commit against its parent again. Load and rules are those of the bad \
 end; the server is that of each commit (docs/reference/bisect.md).
 
 Exit codes, as git bisect run reads them:

@@ -9,12 +9,13 @@ use super::bench::RunArgs;
 use super::compare::{AuthorArgs, PolicyArgs};
 use super::publish::PublishArgs;
 use super::with_exit_codes;
+use crate::config::parse_budget;
 use crate::exit::ExitStatus;
+use crate::report::price::Budget;
 
-/// Options of `perfgate gate`.
+/// The accepted runs of a gate.
 #[derive(Debug, Args)]
-#[command(after_help = with_exit_codes(EXAMPLES, &ExitStatus::ALL, ExitStatus::code))]
-pub struct GateArgs {
+pub struct AcceptedArgs {
     /// The accepted run [default: baselines/NAME/HARDWARE.json]
     #[arg(long, short, value_name = "FILE", conflicts_with = "baselines")]
     pub baseline: Option<PathBuf>,
@@ -24,15 +25,27 @@ pub struct GateArgs {
     /// Ledger of accepted runs, one result per line [default: beside the baseline]
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
+}
+
+/// Options of `perfgate gate`.
+#[derive(Debug, Args)]
+#[command(after_help = with_exit_codes(EXAMPLES, &ExitStatus::ALL, ExitStatus::code))]
+pub struct GateArgs {
+    /// The accepted runs.
+    #[command(flatten)]
+    pub accepted: AcceptedArgs,
     /// A branch or a full commit name: perfgate.yaml (except server and framework), thresholds, baseline and ledger are
     /// read at the merge base with that branch, or at that commit, so that a change cannot change the limits that it is
     /// judged by. In a pull or merge request the CI service provides it. "" reads the files of the work tree
     #[arg(long, value_name = "REF")]
     pub baseline_ref: Option<String>,
-    /// Container image of the base version, measured alternately with the candidate if the stored baseline does not
-    /// decide; same as server.base in the file
+    /// Container image of the base version, measured alternately with the candidate; same as server.base in the file
     #[arg(long, value_name = "IMAGE")]
     pub base_image: Option<String>,
+    /// The most that this run may cost: 0.5gpu-h, 30gpu-min, or server time as in 20m [default: noise.budget of
+    /// thresholds.yaml]. perfgate stops before a measurement that would exceed it; an undecided gate then exits with 3
+    #[arg(long, value_name = "BUDGET", value_parser = parse_budget)]
+    pub budget: Option<Budget>,
     /// Folder of the evidence of every commit, which re-runs extend [default: OUTPUT/evidence]
     #[arg(long, value_name = "FOLDER")]
     pub evidence: Option<PathBuf>,
@@ -64,9 +77,10 @@ Examples:
   perfgate gate --image ghcr.io/me/vllm:pr-7 --base-image ghcr.io/me/vllm:main
   perfgate gate --baselines s3://perf-team/baselines    the baseline of a fleet (docs/reference/baselines.md)
 
-gate compares `repeat` repeats of the candidate with the stored baseline and stops as soon as they decide. Otherwise it \
-measures 5, 7 and 10 repeats (noise.max_repeats) or, with the base version available, both versions alternately on this \
-machine in 3, 6 and 12 pairs. Running it again on the same commit adds to the evidence and never replaces it.
+With the base version (--base-image, server.base) gate starts the candidate once, then both versions in alternating pairs on \
+this machine, and stops as soon as the pairs and the stored baseline decide, after 12 pairs at most (noise.max_pairs). Without \
+it, gate compares 3 (repeat), 5, 7 and 10 (noise.max_repeats) repeats of the candidate with the stored baseline. Running it \
+again on the same commit adds to the evidence and never replaces it.
 
 In a step of GitHub Actions the verdict also goes to the step summary and to the outputs `verdict`, `exit-code`, \
 `headline`, `report-path`, `comparison-path` and `comment-url`. With GITHUB_TOKEN in the step's environment it becomes a \

@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod gate;
 pub mod init;
 pub mod mlperf;
+pub mod plan;
 pub mod publish;
 pub mod selftest;
 pub mod simulate;
@@ -65,6 +66,8 @@ pub enum Command {
     Init(init::InitArgs),
     /// Run the whole gate: launch, load, compare with the baseline, report, exit code
     Gate(Box<gate::GateArgs>),
+    /// Print the expected price of a gate in server starts and GPU-hours, before it runs
+    Plan(Box<plan::PlanArgs>),
     /// Launch and measure, and write a result file
     Bench(bench::BenchArgs),
     /// Measure throughput and latency over the load: the knee, and the highest load within the SLO

@@ -12,6 +12,7 @@ use super::node::{Key, Node, Value};
 use super::problem::{Code, Collector};
 use super::unit::{self, UnitError};
 use crate::metric::nearest;
+use crate::report::price::Budget;
 
 /// The entries of a map, and the names that have been read.
 #[derive(Debug)]
@@ -256,6 +257,11 @@ pub(super) fn bytes(node: &Node, what: &str, collector: &mut Collector) -> Optio
         return collector.invalid(node, format!("`{what}` must be above zero"));
     }
     Some(bytes)
+}
+
+/// A budget above zero.
+pub(super) fn budget(node: &Node, what: &str, collector: &mut Collector) -> Option<Budget> {
+    with_unit(node, what, unit::budget, collector)
 }
 
 /// A percentage as a ratio within `range`.

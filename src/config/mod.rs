@@ -36,6 +36,8 @@ pub use read_plan::read_plan;
 pub use read_policy::read_policy;
 pub use read_server::SIMULATOR_OPTIONS;
 
+use crate::report::price::Budget;
+
 /// A duration from the command line, `250ms`.
 pub fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
     unit::duration(text).map_err(unit::UnitError::in_words)
@@ -49,6 +51,11 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
 /// A percentage from the command line, `5%`, as a ratio.
 pub fn parse_percentage(text: &str) -> Result<f64, String> {
     unit::percentage(text).map_err(unit::UnitError::in_words)
+}
+
+/// A budget from the command line, `0.5gpu-h` or `20m`.
+pub fn parse_budget(text: &str) -> Result<Budget, String> {
+    unit::budget(text).map_err(unit::UnitError::in_words)
 }
 
 /// GPUs from the command line: `all`, `none`, `2`, or ids as in `0,1`.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::fields::{Fields, boolean, bytes, duration, entries, number, one_of, percentage};
+use super::fields::{self, Fields, boolean, bytes, duration, entries, number, one_of, percentage};
 use super::node::{Key, Node};
 use super::problem::{Code, Collector, Problems};
 use super::yaml;
@@ -265,6 +265,7 @@ fn read_noise(node: &Node, what: &str, collector: &mut Collector) -> Option<Nois
     let mut noise = NoisePolicy::default();
     fields.update("max_repeats", &mut noise.max_repeats, number(1..=100));
     fields.update("max_pairs", &mut noise.max_pairs, number(2..=100));
+    noise.budget = fields.read("budget", fields::budget);
     let ways = [
         ("auto", OnInconclusive::Auto),
         ("pass", OnInconclusive::Pass),
@@ -278,6 +279,7 @@ fn read_noise(node: &Node, what: &str, collector: &mut Collector) -> Option<Nois
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::price::Budget;
 
     #[test]
     fn the_standard_policy_is_the_documented_file() {
@@ -355,6 +357,19 @@ noise:
                 insta::assert_snapshot!(problems.problems[0].message, @"an SLO blocks, but the rule on `ttft.p95` has another action");
             }
         }
+    }
+
+    #[test]
+    fn a_gate_may_have_a_budget() {
+        let budget = |written: &str| {
+            let source =
+                format!("version: 1\nrules: {{qps: {{min: 1}}}}\nnoise: {{budget: {written}}}");
+            read_policy("thresholds.yaml", &source).map(|policy| policy.noise.budget)
+        };
+        assert_eq!(budget("0.5gpu-h"), Ok(Some(Budget::GpuHours(0.5))));
+        assert_eq!(budget("20m"), Ok(Some(Budget::Seconds(1200.0))));
+        let problems = budget("0.5").unwrap_err();
+        insta::assert_snapshot!(problems.problems[0].message, @"");
     }
 
     #[test]

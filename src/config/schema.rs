@@ -161,6 +161,7 @@ pub fn policy() -> Value {
     let noise = json!({
         "max_repeats": {"type": "integer", "minimum": 1, "maximum": 100},
         "max_pairs": {"type": "integer", "minimum": 2, "maximum": 100},
+        "budget": text_like("^[0-9.]+ ?(gpu-h|gpu-min|s|m|h|d)$"),
         "on_inconclusive": {"enum": ["auto", "pass", "fail"]},
     });
     let per_metric = |schema: &Value| {

@@ -1,6 +1,8 @@
-//! Durations, sizes and percentages, always with a unit.
+//! Durations, sizes, percentages and budgets, always with a unit.
 
 use std::time::Duration;
+
+use crate::report::price::Budget;
 
 /// Longest accepted duration: a year. A longer one is a typing error and would overflow clocks.
 const MAX_SECONDS: f64 = 366.0 * 86_400.0;
@@ -66,6 +68,30 @@ pub(super) fn bytes(text: &str) -> Result<u64, UnitError> {
     )]
     let whole = bytes.round() as u64;
     Ok(whole)
+}
+
+/// `0.5gpu-h`, `30gpu-min`, `20m`, `1h`; above zero.
+pub(super) fn budget(text: &str) -> Result<Budget, UnitError> {
+    let units = [
+        ("gpu-h", 1.0),
+        ("gpu-min", 1.0 / 60.0),
+        ("s", 1.0),
+        ("m", 60.0),
+        ("h", 3_600.0),
+        ("d", 86_400.0),
+    ];
+    let amount = quantity(text, &units, "a budget", &["gpu-h", "m"])?;
+    if amount <= 0.0 {
+        return Err(UnitError::new(
+            format!("`{text}` is not a budget"),
+            "a budget is above zero".to_owned(),
+        ));
+    }
+    Ok(if text.contains("gpu") {
+        Budget::GpuHours(amount)
+    } else {
+        Budget::Seconds(amount)
+    })
 }
 
 /// `5%` as 0.05; not negative.
@@ -153,6 +179,17 @@ mod tests {
     }
 
     #[test]
+    fn a_budget_is_in_gpu_hours_or_server_time() {
+        assert_eq!(budget("0.5gpu-h"), Ok(Budget::GpuHours(0.5)));
+        assert_eq!(budget("30 gpu-min"), Ok(Budget::GpuHours(0.5)));
+        assert_eq!(budget("20m"), Ok(Budget::Seconds(1200.0)));
+        let error = |text: &str| budget(text).unwrap_err().in_words();
+        insta::assert_snapshot!(error("0.5"), @"");
+        insta::assert_snapshot!(error("5 euros"), @"");
+        insta::assert_snapshot!(error("0h"), @"");
+    }
+
+    #[test]
     fn a_bare_number_is_refused_with_its_likely_meaning() {
         assert_eq!(duration("15").unwrap_err().hint, "write `15s` or `15ms`");
         assert_eq!(percentage("0.05").unwrap_err().hint, "write `5%`");
@@ -171,7 +208,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_read_or_refused(text in "\\PC{0,12}") {
-            let _ = (duration(&text), bytes(&text), percentage(&text));
+            let _ = (duration(&text), bytes(&text), percentage(&text), budget(&text));
         }
     }
 }

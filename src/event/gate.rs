@@ -32,6 +32,11 @@ pub enum GateEvent {
         /// Why.
         reason: String,
     },
+    /// The next measurement would exceed the budget, so the gate stops.
+    BudgetEnded {
+        /// What was spent, and what is missing.
+        why: String,
+    },
     /// More repeats of the candidate cannot decide against this baseline.
     BaselineTooNoisy,
 }

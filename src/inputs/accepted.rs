@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::base_ref::{AtRef, BaseRef};
 use super::storage;
 use crate::baseline::{self, Location, Part, Place, Storage};
-use crate::cli::gate::GateArgs;
+use crate::cli::gate::AcceptedArgs;
 use crate::config::{Plan, safe_name};
 use crate::environment::Environment;
 use crate::event::Events;
@@ -23,7 +23,9 @@ const ONLY_IN_CHANGE: &str = "only the change has this file; it takes effect aft
 
 /// Where to find the accepted runs.
 pub(crate) struct Accepted<'a> {
-    args: &'a GateArgs,
+    args: &'a AcceptedArgs,
+    /// The result that the gate writes.
+    result: PathBuf,
     storage: Storage,
     /// Name of the gate.
     name: &'a str,
@@ -40,7 +42,8 @@ pub(crate) struct Accepted<'a> {
 impl<'a> Accepted<'a> {
     /// Reads the given files, so that a broken file is reported before any measurement.
     pub(crate) fn of(
-        args: &'a GateArgs,
+        args: &'a AcceptedArgs,
+        result: PathBuf,
         plan: &'a Plan,
         base_ref: Option<&'a BaseRef>,
         first_run: FirstRun,
@@ -49,6 +52,7 @@ impl<'a> Accepted<'a> {
     ) -> Result<Self, Failure> {
         let mut accepted = Self {
             args,
+            result,
             storage: storage::open(&args.storage.baselines, environment, events)?,
             name: &plan.name,
             base_ref,
@@ -113,6 +117,20 @@ impl<'a> Accepted<'a> {
         Err(self.no_baseline(&place, &hardware, candidate))
     }
 
+    /// The accepted runs of every hardware that has some, by its name; a given baseline has none.
+    pub(crate) fn known(&self) -> Result<Vec<(Option<String>, StoredBaseline)>, Failure> {
+        if let Some(given) = &self.given {
+            return Ok(vec![(None, given.clone())]);
+        }
+        let mut known = Vec::new();
+        for hardware in self.hardware_with_baseline()? {
+            let place = self.storage.place(self.name, &hardware);
+            let found = self.files().at(&place, self.args.ledger.as_deref())?;
+            known.extend(found.map(|found| (Some(hardware), found)));
+        }
+        Ok(known)
+    }
+
     fn files(&self) -> Files<'a> {
         Files(self.base_ref)
     }
@@ -149,8 +167,7 @@ impl<'a> Accepted<'a> {
             "no baseline of `{}` for `{hardware}`: `{called}` does not exist",
             self.name
         );
-        let result = self.args.output.join("result.json");
-        let quoted = sanitize::shell(&result.display().to_string());
+        let quoted = sanitize::shell(&self.result.display().to_string());
         let mut failure = Failure::message(ExitStatus::NotComparable, message);
         if self.base_ref.is_some() && file.is_some_and(|path| path.is_file()) {
             failure = failure.hint(ONLY_IN_CHANGE);

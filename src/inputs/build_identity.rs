@@ -104,10 +104,10 @@ impl Own {
     /// The files of a gate with its evidence folder.
     pub(crate) fn of_gate(args: &GateArgs, evidence: &Path, environment: &Environment) -> Self {
         let mut own = vec![args.output.clone(), evidence.to_owned()];
-        if let Location::Folder(folder) = &args.storage.baselines {
+        if let Location::Folder(folder) = &args.accepted.storage.baselines {
             own.push(folder.clone());
         }
-        let named = [&args.junit, &args.baseline, &args.ledger];
+        let named = [&args.junit, &args.accepted.baseline, &args.accepted.ledger];
         own.extend(named.into_iter().flatten().cloned());
         let of_the_step = FILES_OF_THE_STEP.iter();
         let of_the_step = of_the_step.filter_map(|name| environment(name));

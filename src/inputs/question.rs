@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::base_ref::{AtRef, BaseRef};
 use super::plan;
-use crate::cli::bench::TargetArgs;
-use crate::cli::gate::GateArgs;
+use crate::cli::bench::{RunArgs, TargetArgs};
 use crate::config::{self, CombinedPlan, Dataset, Plan, ServerPlan};
 use crate::event::Events;
 use crate::exit::ExitStatus;
@@ -26,19 +25,29 @@ pub(crate) struct Question {
     pub(crate) is_first: bool,
 }
 
+/// The flags.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    run: &'a RunArgs,
+    /// Container of the base version.
+    base_image: Option<&'a str>,
+}
+
 /// From the file of the flags, read at the base if there is one.
 pub(crate) fn of(
-    args: &GateArgs,
+    run: &RunArgs,
+    base_image: Option<&str>,
     base_ref: Option<&BaseRef>,
     events: &Events,
 ) -> Result<Question, Failure> {
-    let path = plan::path(args.run.config.as_deref());
+    let args = Asked { run, base_image };
+    let path = plan::path(run.config.as_deref());
     let Some(base_ref) = base_ref else {
-        let own = plan::of_file(args.run.config.as_deref())?;
+        let own = plan::of_file(run.config.as_deref())?;
         return from_parts(args, own.clone().as_ref(), own, None, events);
     };
     let at_base = at_base(path, base_ref)?;
-    let own = match (args.run.config.as_deref(), &at_base) {
+    let own = match (run.config.as_deref(), &at_base) {
         // The change may have deleted the file.
         (Some(given), Some(_)) if !given.exists() => None,
         (given, _) => plan::of_file(given)?,
@@ -117,7 +126,7 @@ fn moved(path: &Path, own: &Plan, base_ref: &BaseRef) -> Result<Option<Plan>, Fa
 
 /// The question of one plan and the server of another.
 fn from_parts(
-    args: &GateArgs,
+    args: Asked<'_>,
     question: Option<&Plan>,
     answer: Option<Plan>,
     base_ref: Option<&BaseRef>,
@@ -138,8 +147,8 @@ fn from_parts(
         }
         (None, _) => (None, Vec::new()),
     };
-    let mut plan = plan::overlaid(file, &args.run, base_ref, events)?;
-    if let Some(image) = &args.base_image {
+    let mut plan = plan::overlaid(file, args.run, base_ref, events)?;
+    if let Some(image) = args.base_image {
         plan.base = Some(base_container(args, question, &plan, image)?);
     }
     let base_plan = match (question, base_ref) {
@@ -161,7 +170,7 @@ fn from_parts(
 
 /// The container of the base version with that image; the rest is from the base.
 fn base_container(
-    args: &GateArgs,
+    args: Asked<'_>,
     question: Option<&Plan>,
     plan: &Plan,
     image: &str,

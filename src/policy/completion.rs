@@ -1,8 +1,10 @@
 //! Completes a comparison: which files judged it, which of them the change edits, and who accepted its regressions.
 
 use super::acceptance::{with_acceptance, without_acceptance};
+use super::outcome::judged_again;
 use crate::code::Code;
-use crate::report::comparison::{Acceptance, Comparison, Warning};
+use crate::report::comparison::{Acceptance, Comparison, Verdict, Warning};
+use crate::report::price::{BudgetEnd, VerdictPrice};
 
 /// Which baseline, ledger and thresholds judged a comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +44,10 @@ pub struct Circumstances {
     pub commits_since: Option<u64>,
     /// The commit that the verdict is published on, where an event names it.
     pub head: Option<String>,
+    /// What the evidence cost.
+    pub price: Option<VerdictPrice>,
+    /// The budget that ended before the evidence decided.
+    pub budget: Option<BudgetEnd>,
 }
 
 /// Completes a comparison. Only an acceptance changes it after that ([`accept`]).
@@ -65,7 +71,29 @@ pub fn complete(judged: Comparison, circumstances: Circumstances) -> Comparison 
     let copies = circumstances.copies;
     let copies = copies.map(|sentence| Warning::new(Code::BaselineCopy, sentence));
     comparison.warnings.extend(copies);
-    comparison
+    comparison.price = circumstances.price;
+    match circumstances.budget {
+        Some(end) => with_budget_end(comparison, end),
+        None => comparison,
+    }
+}
+
+/// An undecided comparison that may not pass, because more evidence would have cost more than its budget.
+fn with_budget_end(comparison: Comparison, end: BudgetEnd) -> Comparison {
+    if comparison.verdict != Verdict::Inconclusive {
+        return comparison;
+    }
+    let mut ended = judged_again(Comparison {
+        headline: format!("{}; the budget ended", comparison.headline),
+        budget: Some(end),
+        ..comparison
+    });
+    ended
+        .warnings
+        .retain(|warning| !warning.is(Code::PassedUndecided));
+    let warning = Warning::new(Code::BudgetEnded, end.to_string());
+    ended.warnings.insert(0, warning);
+    ended
 }
 
 /// The comparison with this acceptance in place of an earlier one: a label may have been removed meanwhile.

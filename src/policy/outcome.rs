@@ -27,6 +27,8 @@ pub(super) struct Terms {
     pub(super) analysed: bool,
     /// A person with write permission accepted the regressions.
     pub(super) is_accepted: bool,
+    /// The budget ended before the evidence decided.
+    pub(super) budget_ended: bool,
     pub(super) on_inconclusive: OnInconclusive,
 }
 
@@ -35,6 +37,7 @@ impl Terms {
         Self {
             analysed: comparison.analysis.is_some(),
             is_accepted: comparison.accepted.is_some(),
+            budget_ended: comparison.budget.is_some(),
             on_inconclusive: comparison.decision.on_inconclusive,
         }
     }
@@ -42,6 +45,7 @@ impl Terms {
     /// Whether an undecided row blocks the merge.
     fn stops(self, row: &Judgement) -> bool {
         row.if_believed.is_some()
+            || self.budget_ended
             || match self.on_inconclusive {
                 OnInconclusive::Pass => false,
                 OnInconclusive::Fail => true,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::metric::Metric;
 use crate::record::format::SWEEP;
+use crate::report::price::Budget;
 pub use crate::report::rule::{Action, OnInconclusive, Place};
 use crate::stats::MOST_PAIRS;
 
@@ -55,12 +56,14 @@ pub enum FirstRun {
 }
 
 /// How much evidence a gate may collect, and what happens when it does not decide.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NoisePolicy {
     /// Most repeats of the candidate that one gate may run without the base version.
     pub max_repeats: u32,
     /// Most alternating pairs that one gate may run with the base version.
     pub max_pairs: u32,
+    /// The most that one run of a gate may cost; `None`: no limit.
+    pub budget: Option<Budget>,
     /// What an undecided comparison does.
     pub on_inconclusive: OnInconclusive,
 }
@@ -70,6 +73,7 @@ impl Default for NoisePolicy {
         Self {
             max_repeats: 10,
             max_pairs: MOST_PAIRS,
+            budget: None,
             on_inconclusive: OnInconclusive::Auto,
         }
     }

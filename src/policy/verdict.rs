@@ -48,6 +48,7 @@ pub fn compare_evidence(
     let terms = Terms {
         analysed,
         is_accepted: false,
+        budget_ended: false,
         on_inconclusive: policy.noise.on_inconclusive,
     };
     let (verdict, exit) = follows(&comparability.mismatches, rows(), terms);
@@ -96,6 +97,8 @@ pub fn compare_evidence(
         explanation: this_look.explanation.cloned(),
         accepted: None,
         head: None,
+        price: None,
+        budget: None,
         baseline: identity(baseline_label, stored_baseline),
         candidate: identity(candidate_label, stored_candidate),
         ab_baseline: given.pairs.map(|(run, _)| identity(labels.pairs.0, run)),

@@ -220,9 +220,9 @@ fn of_host(judged: &[Judged], pairs: u32) -> Option<Warning> {
     if !judged.iter().any(is_unknown) {
         return None;
     }
-    let what = "the stored baseline was measured on another machine than this run, and the ledger has too few sessions to tell how much the two differ";
+    let what = "the ledger has too few sessions of the stored baseline's machine or of this one to tell how much they differ";
     let then = if pairs == 0 {
-        "its interval is wider by 3 % of noise between machines, which leaves most changes undecided; measure the base version on this machine too (`--base-image`, `server.base`)"
+        "at least 3 % of noise between them is assumed, which leaves most changes undecided; measure the base version on this machine too (`--base-image`, `server.base`)"
     } else {
         "today's measurements of the base version count more"
     };

@@ -25,6 +25,7 @@ pub use definition::Packaging;
 pub use failures::Failures;
 pub use latencies::{FASTEST_TOKEN, Latencies, MAX_PACKED};
 pub use ledger::{LedgerLine, average_price, ledger_lines, parse_ledger};
+pub(crate) use read::checked;
 pub use read::{RecordError, parse};
 pub use same::{Content, is_same_run};
 pub(crate) use same::{Mark, marks, marks_of};

@@ -81,8 +81,13 @@ pub fn parse(file: &str, text: &[u8]) -> Result<Run, RecordError> {
             schema: result.schema,
         });
     }
+    checked(file, result)
+}
+
+/// Checks a result that was not read from a text. `file` is the name in errors.
+pub(crate) fn checked(file: &str, result: ResultFile) -> Result<Run, RecordError> {
     Run::check(result).map_err(|problems| RecordError::Contradiction {
-        file: named(),
+        file: file.to_owned(),
         problems,
     })
 }

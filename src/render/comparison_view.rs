@@ -45,6 +45,7 @@ impl View {
             sides,
             place: view_lines::place(comparison, decisive, several),
             noise: view_lines::noise(comparison, decisive, several),
+            price: comparison.price.map(|price| price.to_string()),
             several_scenarios: several,
             rows,
             voids: voids(comparison.judgements.iter(), several),

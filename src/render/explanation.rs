@@ -15,6 +15,14 @@ pub(super) fn next(comparison: &Comparison) -> Vec<String> {
     let mut steps = Vec::new();
     let amount = comparison.next.amount;
     let pairs = |amount| count(amount, "alternating pair");
+    if let Some(end) = &comparison.budget {
+        let expected = end.expected.unwrap_or(end.next);
+        steps.push(format!(
+            "raise the budget by about {expected} (`--budget`, `noise.budget` in thresholds.yaml) and run the gate again on this commit: it keeps the evidence so far"
+        ));
+        steps.extend(explain(comparison));
+        return steps;
+    }
     match comparison.next.action {
         NextAction::None => {
             if is_spent(comparison) && !only_a_reason_is_missing(comparison) {
@@ -209,6 +217,15 @@ pub(super) fn decision(comparison: &Comparison) -> Vec<Fact> {
             format!(
                 "{} of baseline and candidate on one machine; a block must hold on the pairs alone, a pass may also use the stored baseline",
                 decision.pairs
+            ),
+        );
+    }
+    if let Some(end) = &comparison.budget {
+        fact(
+            "budget",
+            format!(
+                "{}, which ended before the evidence decided: the gate fails",
+                end.budget
             ),
         );
     }

@@ -183,6 +183,7 @@ fn lines(view: &View, accept: Option<&str>, text: &mut Limited) {
     };
     line("Where", view.place.as_deref(), text);
     line("Noise", view.noise.as_deref(), text);
+    line("Price", view.price.as_deref(), text);
     match &view.next[..] {
         [] => {}
         [one] => line("Next", Some(one), text),

@@ -86,7 +86,11 @@ fn end(view: &View, screen: Screen) -> String {
         format!("\n{}{INDENT}{exit}\n", painted(&named(&title, screen)))
     };
     text.push_str(&wrapped_on(&sanitize::line(&view.headline), screen));
-    let lines = [("where", &view.place), ("noise", &view.noise)];
+    let lines = [
+        ("where", &view.place),
+        ("noise", &view.noise),
+        ("price", &view.price),
+    ];
     let lines = lines
         .into_iter()
         .filter_map(|(name, line)| Some((name, line.as_ref()?)));

@@ -38,6 +38,8 @@ pub struct View {
     pub place: Option<String>,
     /// The noise by source, and the smallest detectable regression.
     pub noise: Option<String>,
+    /// What the evidence cost, beside earlier gates.
+    pub price: Option<String>,
     /// Whether scenarios are named.
     pub several_scenarios: bool,
     /// One per judgement.

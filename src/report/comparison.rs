@@ -10,6 +10,7 @@ pub use super::charts::{History, Quantity, ServerFigure, Session, ShiftPoint, Ti
 pub use super::judgement::{
     Basis, Change, JudgedRule, Judgement, Noise, RepeatValue, Side, Status,
 };
+use super::price::{BudgetEnd, VerdictPrice};
 use super::rule::OnInconclusive;
 use crate::code::Code;
 use crate::metric::{Better, Metric, Unit};
@@ -119,6 +120,13 @@ pub struct Comparison {
     /// The commit that the verdict is published on: the head of the pull request if its merge commit was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<String>,
+    /// What a gate cost, beside earlier gates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<VerdictPrice>,
+    /// The budget that ended before the evidence decided. An undecided comparison with it exits with 3 whatever
+    /// `on_inconclusive` is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<BudgetEnd>,
     /// How it was decided.
     pub decision: Decision,
 }

@@ -1,4 +1,4 @@
-//! The price of a measurement: server starts, time, and GPUs.
+//! The price of a measurement: server starts, time, and GPUs; and the most that it may cost.
 
 use std::fmt;
 
@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::text::count::count;
 use crate::text::number::{hours, span};
+
+/// Seconds of one hour.
+const SECONDS_PER_HOUR: f64 = 3600.0;
 
 /// Number of last sessions whose prices form an average.
 pub const AVERAGED: usize = 10;
@@ -34,7 +37,7 @@ impl Price {
 
     /// Its time multiplied by its GPUs, in hours; `None` without a GPU.
     pub fn gpu_hours(&self) -> Option<f64> {
-        (self.gpus > 0).then(|| f64::from(self.gpus) * self.seconds() / 3600.0)
+        (self.gpus > 0).then(|| f64::from(self.gpus) * self.seconds() / SECONDS_PER_HOUR)
     }
 
     /// Both together. The sides of a gate use the same GPUs; a side without a measurement does not know them.
@@ -46,6 +49,19 @@ impl Price {
             startup: self.startup + other.startup,
             load: self.load + other.load,
             waiting: self.waiting + other.waiting,
+        }
+    }
+
+    /// What was added to an earlier price of the same evidence.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        let later = |now: f64, then: f64| (now - then).max(0.0);
+        Self {
+            starts: self.starts.saturating_sub(earlier.starts),
+            gpus: self.gpus,
+            startup: later(self.startup, earlier.startup),
+            load: later(self.load, earlier.load),
+            waiting: later(self.waiting, earlier.waiting),
         }
     }
 }
@@ -80,14 +96,19 @@ pub struct AveragePrice {
 impl AveragePrice {
     /// The mean of the last [`AVERAGED`] prices; `None` without a price.
     pub fn of(prices: &[Price]) -> Option<Self> {
-        let last = &prices[prices.len().saturating_sub(AVERAGED)..];
-        let sessions = u32::try_from(last.len()).ok().filter(|count| *count > 0)?;
+        Self::of_all(&prices[prices.len().saturating_sub(AVERAGED)..])
+    }
+
+    /// The mean of all these prices; `None` without a price.
+    pub fn of_all(prices: &[Price]) -> Option<Self> {
+        let sessions = u32::try_from(prices.len()).ok();
+        let sessions = sessions.filter(|count| *count > 0)?;
         let mean = |sum: f64| sum / f64::from(sessions);
-        let gpu_hours: Option<f64> = last.iter().map(Price::gpu_hours).sum();
+        let gpu_hours: Option<f64> = prices.iter().map(Price::gpu_hours).sum();
         Some(Self {
             sessions,
-            starts: mean(last.iter().map(|price| f64::from(price.starts)).sum()),
-            seconds: mean(last.iter().map(Price::seconds).sum()),
+            starts: mean(prices.iter().map(|price| f64::from(price.starts)).sum()),
+            seconds: mean(prices.iter().map(Price::seconds).sum()),
             gpu_hours: gpu_hours.map(mean),
         })
     }
@@ -101,6 +122,101 @@ impl fmt::Display for AveragePrice {
             1 => write!(f, "the last gate cost {cost}"),
             sessions => write!(f, "the last {sessions} gates cost {cost} on average"),
         }
+    }
+}
+
+/// The price of a verdict, beside that of earlier gates.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct VerdictPrice {
+    /// What all its evidence cost, that of earlier runs of the commit included.
+    pub evidence: Price,
+    /// The mean price of the last accepted sessions; absent if none has a price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average: Option<AveragePrice>,
+}
+
+/// `7 starts, 0.21 GPU-hours; the last 10 gates cost 0.24 on average`.
+impl fmt::Display for VerdictPrice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.average {
+            Some(average) => write!(f, "{}; {average}", self.evidence),
+            None => write!(f, "{}", self.evidence),
+        }
+    }
+}
+
+/// The most that one run of a gate may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Budget {
+    /// GPU-hours. On a machine without a GPU an hour of server time counts as one.
+    GpuHours(f64),
+    /// Server time in seconds, whatever the number of GPUs.
+    Seconds(f64),
+}
+
+impl Budget {
+    /// Whether that price exceeds it.
+    pub fn is_exceeded_by(self, price: Price) -> bool {
+        match self {
+            Self::GpuHours(most) => {
+                f64::from(price.gpus.max(1)) * price.seconds() > most * SECONDS_PER_HOUR
+            }
+            Self::Seconds(most) => price.seconds() > most,
+        }
+    }
+}
+
+/// `0.50 GPU-hours`, `20.0 min of server time`.
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::GpuHours(most) => write!(f, "{} GPU-hours", hours(*most)),
+            Self::Seconds(most) => write!(f, "{} of server time", span(*most)),
+        }
+    }
+}
+
+/// A budget that ended before the evidence decided. The prices of what is missing are estimates.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BudgetEnd {
+    /// The budget of this run.
+    pub budget: Budget,
+    /// What this run cost; evidence of earlier runs of the commit is not in it.
+    pub spent: Price,
+    /// The evidence that the next interim look needs.
+    pub next: Price,
+    /// The evidence that decides if the estimate stays the same; absent if that is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Price>,
+    /// All evidence up to the last interim look.
+    pub most: Price,
+}
+
+/// What was spent, and what the missing evidence would cost.
+impl fmt::Display for BudgetEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            budget,
+            spent,
+            next,
+            expected,
+            most,
+        } = self;
+        write!(f, "the budget of {budget} ended: this run cost ")?;
+        if spent.seconds() > 0.0 {
+            write!(f, "{spent}")?;
+        } else {
+            write!(f, "nothing")?;
+        }
+        write!(
+            f,
+            ", and the evidence for the next interim look would cost about {next}"
+        )?;
+        if let Some(expected) = expected {
+            write!(f, "; {expected} decide if the estimate stays the same")?;
+        }
+        write!(f, "; at most {most} are missing")
     }
 }
 
@@ -134,6 +250,46 @@ mod tests {
         assert_eq!((both.starts, both.gpus), (3, 1));
         assert!((both.seconds() - 102.0).abs() < 1e-9);
         assert!((both.gpu_hours().unwrap() - 102.0 / 3600.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_price_since_an_earlier_one_is_what_was_added() {
+        let (earlier, added) = (price(2, 1, 10.0), price(1, 1, 20.0));
+        assert_eq!(earlier.and(added).since(earlier), added);
+        assert_eq!(earlier.since(earlier.and(added)).starts, 0);
+    }
+
+    #[test]
+    fn a_budget_in_gpu_hours_counts_gpus_and_one_machine_without_any() {
+        let half = Budget::GpuHours(0.5);
+        assert!(!half.is_exceeded_by(price(1, 1, 1763.0)));
+        assert!(half.is_exceeded_by(price(1, 2, 1763.0)));
+        assert!(half.is_exceeded_by(price(1, 0, 1765.0)));
+        let time = Budget::Seconds(1800.0);
+        assert!(!time.is_exceeded_by(price(1, 2, 1763.0)));
+        assert!(time.is_exceeded_by(price(1, 0, 1765.0)));
+        assert_eq!(
+            (half.to_string(), time.to_string()),
+            (
+                "0.50 GPU-hours".to_owned(),
+                "30.0 min of server time".to_owned()
+            )
+        );
+    }
+
+    #[test]
+    fn the_end_of_a_budget_names_what_was_spent_and_what_is_missing() {
+        let mut end = BudgetEnd {
+            budget: Budget::GpuHours(0.5),
+            spent: price(5, 1, 1600.0),
+            next: price(2, 1, 600.0),
+            expected: Some(price(6, 1, 1900.0)),
+            most: price(20, 1, 6400.0),
+        };
+        insta::assert_snapshot!(end, @"");
+        end.spent = Price::default();
+        end.expected = None;
+        insta::assert_snapshot!(end, @"");
     }
 
     #[test]

@@ -6,7 +6,9 @@ use crate::failure::Failure;
 use crate::failure::of_adapters::{cannot_keep, unreadable};
 use crate::policy::parse_comparison;
 use crate::record::Run;
+use crate::record::format::ResultFile;
 use crate::report::comparison::Comparison;
+use crate::report::price::Price;
 use crate::{files, record, secret};
 
 /// Folder of repeats and interim looks that belong together.
@@ -28,6 +30,11 @@ pub(crate) enum EvidenceFile {
 
 impl EvidenceFile {
     pub(crate) const ALL: [Self; 3] = [Self::Candidate, Self::PairBaseline, Self::PairCandidate];
+}
+
+/// What several results cost together; `None` if none has a price.
+pub(crate) fn price<'a>(measured: impl Iterator<Item = &'a ResultFile>) -> Option<Price> {
+    measured.filter_map(|file| file.price).reduce(Price::and)
 }
 
 impl EvidenceFolder {
@@ -81,14 +88,28 @@ impl EvidenceFolder {
         Ok(read.transpose()?)
     }
 
-    /// All measurements of the candidate: those in pairs after the others.
+    /// All measurements of the candidate, those in pairs after the others, with the price of the whole evidence.
     pub(crate) fn candidate(&self) -> Result<Option<Run>, Failure> {
         let alone = self.run(EvidenceFile::Candidate)?;
+        let base = self.run(EvidenceFile::PairBaseline)?;
         let in_pairs = self.run(EvidenceFile::PairCandidate)?;
-        Ok(match (alone, in_pairs) {
+        let all = [&alone, &base, &in_pairs].into_iter().flatten();
+        let price = price(all.map(|run| &run.file));
+        let candidate = match (alone, in_pairs) {
             (Some(alone), Some(in_pairs)) => Some(alone.followed_by(in_pairs)),
             (alone, in_pairs) => alone.or(in_pairs),
-        })
+        };
+        Ok(candidate.map(|mut candidate| {
+            candidate.file.price = price;
+            candidate
+        }))
+    }
+
+    /// The result files that exist.
+    pub(crate) fn measured(&self) -> Result<Vec<ResultFile>, Failure> {
+        let runs = EvidenceFile::ALL.into_iter().map(|side| self.run(side));
+        let files = runs.filter_map(|run| Some(run.transpose()?.map(|run| run.file)));
+        files.collect()
     }
 
     fn comparison_path(&self) -> PathBuf {

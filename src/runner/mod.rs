@@ -20,6 +20,7 @@ pub(crate) mod bisect;
 pub(crate) mod early_end;
 pub(crate) mod evidence;
 pub(crate) mod expectations;
+pub(crate) mod gate_budget;
 pub(crate) mod gpus;
 pub(crate) mod load_points;
 pub(crate) mod local_server;

@@ -4,19 +4,22 @@ use std::path::Path;
 
 use super::CommandContext;
 use super::arm::Arm;
-use super::evidence::{EvidenceFile, EvidenceFolder};
+use super::evidence::{EvidenceFile, EvidenceFolder, price};
+use super::gate_budget::{GateBudget, SpentSoFar, missing, nothing_judged};
 use super::repeat_context::{RepeatContext, server_of};
 use super::repeating::{Arms, measure_repeats};
 use super::slowdown::slowed;
 use super::spending::{FindStored, Spending};
 use crate::baseline;
 use crate::config::{Fresh, Plan};
+use crate::event::GateEvent;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::policy::rule::Policy;
-use crate::record::Run;
 use crate::record::format::Source;
-use crate::report::comparison::Comparison;
+use crate::record::{Run, average_price};
+use crate::report::comparison::{Comparison, Verdict};
+use crate::report::price::{BudgetEnd, VerdictPrice};
 use crate::trial::{Author, ErrorsLeft, Evidence, Protocol, Step, StoredBaseline, Trial};
 
 /// Number of the first start of pairs, so that they differ from the starts of repeats.
@@ -47,6 +50,8 @@ pub(crate) struct SequentialGate<'a> {
     pub(crate) base_plan: Option<&'a Plan>,
     /// The commits of the measured versions.
     pub(crate) commits: Commits,
+    /// The most that this run may cost; `None`: no limit.
+    pub(crate) budget: Option<GateBudget>,
     /// Folder of server logs.
     pub(crate) logs: &'a Path,
     pub(crate) command: CommandContext<'a>,
@@ -57,6 +62,10 @@ pub(crate) struct Decided {
     pub(crate) comparison: Comparison,
     /// Server starts of this run.
     pub(crate) starts: u32,
+    /// What the evidence cost, beside the accepted sessions.
+    pub(crate) price: Option<VerdictPrice>,
+    /// The budget that ended before the evidence decided.
+    pub(crate) budget_end: Option<BudgetEnd>,
 }
 
 /// The protocol of a gate with this plan and policy.
@@ -77,9 +86,24 @@ impl SequentialGate<'_> {
         let author = self.author.clone();
         let mut trial = Trial::new(self.protocol, self.policy, author, before, left);
         let mut evidence = self.read(None)?;
+        let begin = |budget| SpentSoFar::begin(budget, self.evidence);
+        let budget = self.budget.map(begin).transpose()?;
         let mut starts = 0;
         loop {
-            match trial.next(&evidence) {
+            let step = trial.next(&evidence);
+            if let Some(budget) = &budget
+                && let Step::Measure { .. } | Step::Pairs { .. } = step
+            {
+                let last = trial.last_look();
+                let missing = missing(self.plan, self.protocol, &evidence, &step, last);
+                if let Some(end) = budget.ends_before(&missing)? {
+                    let why = end.to_string();
+                    self.command.events.emit(GateEvent::BudgetEnded { why });
+                    let last = trial.stopped().ok_or_else(|| nothing_judged(&end))?;
+                    return self.decided(last, starts, &evidence, Some(end));
+                }
+            }
+            match step {
                 Step::Tell(event) => self.command.events.emit(event),
                 Step::Measure { repeats } => {
                     let mut arm = self.arm(EvidenceFile::Candidate)?;
@@ -98,16 +122,32 @@ impl SequentialGate<'_> {
                 }
                 Step::Keep(comparison) => self.keep(&comparison, evidence.stored.as_ref())?,
                 Step::Done(Some(comparison)) => {
-                    return Ok(Decided {
-                        comparison: *comparison,
-                        starts,
-                    });
+                    return self.decided(*comparison, starts, &evidence, None);
                 }
                 Step::Done(None) => {
                     return Err(Failure::message(ExitStatus::Bug, "nothing was measured"));
                 }
             }
         }
+    }
+
+    /// The result with its price. The end of a budget changes no verdict that is settled.
+    fn decided(
+        &self,
+        comparison: Comparison,
+        starts: u32,
+        evidence: &Evidence,
+        budget_end: Option<BudgetEnd>,
+    ) -> Result<Decided, Failure> {
+        let stored = evidence.stored.as_ref();
+        let average = stored.and_then(|stored| average_price(&stored.ledger));
+        let price = price(self.evidence.measured()?.iter());
+        Ok(Decided {
+            budget_end: budget_end.filter(|_| comparison.verdict == Verdict::Inconclusive),
+            comparison,
+            starts,
+            price: price.map(|evidence| VerdictPrice { evidence, average }),
+        })
     }
 
     /// Saves an interim look, its spending first: a gate that is killed in between has spent it.

@@ -38,12 +38,12 @@ pub struct Evidence {
 
 impl Evidence {
     /// Repeats of the candidate that count.
-    pub(super) fn repeats(&self) -> u32 {
+    pub fn repeats(&self) -> u32 {
         self.candidate.as_ref().map_or(0, Run::counting_repeats)
     }
 
     /// Pairs in which both repeats count.
-    pub(super) fn pairs(&self) -> u32 {
+    pub fn pairs(&self) -> u32 {
         let pairs = self.pairs.as_ref();
         pairs.map_or(0, |(baseline, candidate)| {
             candidate.counting_pairs(baseline)

@@ -65,8 +65,16 @@ impl Protocol {
     }
 
     /// Whether the base version is measured too.
-    pub(super) fn has_base(&self) -> bool {
+    pub fn has_base(&self) -> bool {
         matches!(self.looks, Looks::Pairs { .. })
+    }
+
+    /// The most repeats of the candidate, or pairs with the base version.
+    pub fn most(&self) -> u32 {
+        match &self.looks {
+            Looks::Repeats { first, looks } => looks.last().map_or(*first, |look| look.at),
+            Looks::Pairs { most, .. } => *most,
+        }
     }
 
     /// The levels of each of `family` rules after each pair, with the shares of the error probabilities that are left.

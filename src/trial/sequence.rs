@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::evidence::{ErrorsLeft, Evidence, LooksTaken};
-use super::protocol::{Looks, Protocol};
+use super::protocol::Protocol;
 use super::stage::Stage;
 use crate::compare::ComparisonInputs;
 use crate::event::{Because, GateEvent, NextSample, OpenRule, SampleKind};
@@ -137,6 +137,17 @@ impl<'a> Trial<'a> {
         }
     }
 
+    /// The last look, that of an earlier run included.
+    pub fn last_look(&self) -> Option<&Comparison> {
+        self.before.as_ref()
+    }
+
+    /// Ends the trial without more evidence; `None` without a look.
+    pub fn stopped(self) -> Option<Comparison> {
+        // The author's texts are not part of the evidence and may be newer.
+        self.before.map(|before| self.author.on(before))
+    }
+
     fn tell(&mut self, event: GateEvent) {
         self.queued.push_back(Step::Tell(event));
     }
@@ -159,7 +170,7 @@ impl<'a> Trial<'a> {
             kind: stage.kind(),
             have,
             need,
-            most: self.most(),
+            most: self.protocol.most(),
         };
         self.tell(GateEvent::Measuring(sample));
         match stage.kind() {
@@ -174,14 +185,6 @@ impl<'a> Trial<'a> {
                 self.queued.push_back(Step::Pairs { pairs: need });
             }
             SampleKind::Repeats | SampleKind::Pairs => {}
-        }
-    }
-
-    /// The most repeats or pairs of the trial.
-    fn most(&self) -> u32 {
-        match &self.protocol.looks {
-            Looks::Repeats { first, looks } => looks.last().map_or(*first, |look| look.at),
-            Looks::Pairs { most, .. } => *most,
         }
     }
 

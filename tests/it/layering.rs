@@ -13,7 +13,8 @@ const LEVELS: [&[&str]; 9] = [
     &["bisect", "event", "measure", "record", "report"],
     // Pure judgement.
     &[
-        "compare", "history", "mlperf", "policy", "selftest", "starter", "sweep", "trial",
+        "compare", "forecast", "history", "mlperf", "policy", "selftest", "starter", "sweep",
+        "trial",
     ],
     // Input, and what reaches the machine without knowing what for.
     &[
@@ -56,6 +57,7 @@ const PERMITTED: &[(&str, &[&str])] = &[
     ("history", &["compare"]),
     ("trial", &["compare", "policy"]),
     ("selftest", &["compare", "policy"]),
+    ("forecast", &["compare", "policy", "trial"]),
     // Arguments are plain data.
     ("inputs", &["cli", "failure", "interrupt"]),
     ("doctor", &["cli", "failure", "inputs", "runner"]),
@@ -72,8 +74,8 @@ const PENDING: &[(&str, &str)] = &[];
 
 /// Modules that reach no clock, file, socket or process.
 const PURE: &[&str] = &[
-    "bisect", "code", "compare", "event", "history", "measure", "metric", "mlperf", "policy",
-    "record", "report", "starter", "stats", "sweep", "text", "trial", "workload",
+    "bisect", "code", "compare", "event", "forecast", "history", "measure", "metric", "mlperf",
+    "policy", "record", "report", "starter", "stats", "sweep", "text", "trial", "workload",
 ];
 
 /// Files of pure modules that are not.

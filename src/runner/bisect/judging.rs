@@ -243,6 +243,7 @@ impl BisectRun<'_> {
             find_stored: &find_stored,
             author: Author::default(),
             scale: None,
+            budget: None,
             base_plan: ready.base.plan.as_ref(),
             commits: Commits {
                 base: of(ready.base.commit.as_ref()),

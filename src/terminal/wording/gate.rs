@@ -27,6 +27,7 @@ pub(super) fn line(event: &GateEvent) -> String {
         GateEvent::HalfAgain { pair, reason } => {
             format!("measuring a half of pair {pair} again: {reason}")
         }
+        GateEvent::BudgetEnded { why } => format!("stopping before that measurement: {why}"),
         GateEvent::BaselineTooNoisy => {
             "more repeats of the candidate cannot decide against this baseline, so the gate stops: provide the base version \
              (`--base-image`, `server.base`), or accept a baseline from a quieter machine".to_owned()
