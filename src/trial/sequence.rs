@@ -183,8 +183,8 @@ impl<'a> Trial<'a> {
                 self.queued.push_back(Step::Measure { repeats: need });
             }
             SampleKind::Pairs if have < need => {
-                // The first start meets cold caches: it stands beside the pairs.
-                if evidence.repeats() == 0 {
+                // The first start meets cold caches, so it has no partner. A void one is not replaced later.
+                if evidence.candidate.is_none() {
                     self.queued.push_back(Step::Measure { repeats: 1 });
                 }
                 self.queued.push_back(Step::Pairs { pairs: need });
