@@ -29,6 +29,8 @@ pub enum GateEvent {
     HalfAgain {
         /// The pair, from 1.
         pair: u32,
+        /// Whether it is that of the base version.
+        of_base: bool,
         /// Why.
         reason: String,
     },

@@ -91,25 +91,28 @@ impl<'a> Trial<'a> {
         let taken = before.as_ref().map_or(LooksTaken::default(), |before| {
             LooksTaken::of(&before.decision.looks)
         });
+        let shares = left.shares();
+        let can_decide = shares.alpha > 0.0 || shares.beta > 0.0;
+        let stages: VecDeque<Stage> = Stage::left(protocol, taken, can_decide).into();
+        let adds = !stages.iter().any(|stage| stage.is_spent());
         let mut queued = VecDeque::new();
         if let Some(before) = &before {
-            queued.push_back(Step::Tell(GateEvent::Continued {
-                headline: before.headline.clone(),
-            }));
-        }
-        if left != ErrorsLeft::ALL {
+            if adds {
+                queued.push_back(Step::Tell(GateEvent::Continued {
+                    headline: before.headline.clone(),
+                }));
+            }
+        } else if left != ErrorsLeft::ALL {
             queued.push_back(Step::Tell(GateEvent::BeganAnew {
                 alpha: left.alpha,
                 beta: left.beta,
             }));
         }
-        let shares = left.shares();
-        let can_decide = shares.alpha > 0.0 || shares.beta > 0.0;
         Self {
             protocol,
             policy,
             author,
-            stages: Stage::left(protocol, taken, can_decide).into(),
+            stages,
             is_asked: false,
             queued,
             before,
@@ -172,7 +175,9 @@ impl<'a> Trial<'a> {
             need,
             most: self.protocol.most(),
         };
-        self.tell(GateEvent::Measuring(sample));
+        if !stage.is_spent() || have < need {
+            self.tell(GateEvent::Measuring(sample));
+        }
         match stage.kind() {
             SampleKind::Repeats if have < need => {
                 self.queued.push_back(Step::Measure { repeats: need });
