@@ -123,13 +123,14 @@ impl Figure {
         let as_many = |chance: Binomial| chance.sf(self.count.saturating_sub(1));
         self.count > 0 && chance.is_ok_and(|chance| as_many(chance) < THREE_STANDARD_ERRORS)
     }
+}
 
-    fn text(value: f64, is_rate: bool) -> String {
-        if is_rate && value < 1.0 {
-            format!("{value:.2}")
-        } else {
-            format!("{value:.1}")
-        }
+/// A rate in percent, or a number of server starts.
+pub(crate) fn text(value: f64, is_rate: bool) -> String {
+    if is_rate && value < 1.0 {
+        format!("{value:.2}")
+    } else {
+        format!("{value:.1}")
     }
 }
 
@@ -223,17 +224,17 @@ pub(crate) fn markdown(scenarios: &[Scenario], cells: &[Cell]) -> String {
 
 fn in_cell(figures: &[Figure]) -> String {
     let measured = figures.iter().map(|figure| {
-        let text = Figure::text(figure.value, figure.is_rate);
+        let value = text(figure.value, figure.is_rate);
         if figure.is_above() {
-            format!("**{text}**")
+            format!("**{value}**")
         } else {
-            text
+            value
         }
     });
     let measured = measured.collect::<Vec<_>>().join(" / ");
     let expected = figures
         .iter()
-        .map(|figure| Some(Figure::text(figure.expected?, figure.is_rate)));
+        .map(|figure| Some(text(figure.expected?, figure.is_rate)));
     match expected.collect::<Option<Vec<_>>>() {
         Some(expected) => format!("{measured} ({})", expected.join(" / ")),
         None => measured,
