@@ -1,155 +1,206 @@
-//! The rules that are compared: the trial that ships, with and without the base image, and plain ones.
+//! How a simulated gate decides: the trial that ships in its forms, `compare`, and plain rules.
 
 use perfgate::metric::Metric;
-use perfgate::policy::rule::{Action, Limits, Policy, Rule as Threshold};
-use perfgate::stats::{Outcome, mean, median, number};
-use perfgate::trial::Protocol;
-use statrs::distribution::{ContinuousCDF as _, StudentsT};
+use perfgate::policy::rule::Policy;
+use perfgate::record::Run;
+use perfgate::stats::Outcome;
+use perfgate::trial::{ErrorsLeft, Evidence, Protocol};
 
-use super::drive::{Measured, drive, look_once, stored};
-use super::model::{Chance, History, World};
+use super::drive::{BASE, CANDIDATE, Form, GateRun, look_once};
+use super::model::{Drawn, STORED, Today, World};
+use super::plain::Plain;
+use super::several::{Family, Shared};
 
-/// The limit of the rule that is simulated.
-pub(crate) const LIMIT: f64 = 0.05;
+/// Pairs of a gate, unless its rule has more.
+const PAIRS: u32 = 12;
 
-/// Below this p a plain test calls a difference significant.
-const SIGNIFICANT: f64 = 0.05;
+/// Bytes of a step of GPU memory.
+const ALLOCATION_UNIT: f64 = 2_097_152.0;
 
 /// How a simulated gate decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Rule {
-    /// perfgate with the base image at hand.
-    WithBase,
+    /// perfgate with the base version and at most that many pairs.
+    WithBase(u32),
+    /// The same with that many pairs, then on a second machine unless it passed.
+    Retried(u32),
+    /// Many rules on the same starts.
+    Family(Family),
     /// perfgate with nothing but the stored baseline.
     WithoutBase,
-    /// `perfgate compare`: one look at one run.
-    Compare,
-    /// The medians differ by more than the limit.
-    Median,
-    /// Mann-Whitney p < 0.05 and over the limit.
-    MannWhitney,
-    /// Welch's t-test p < 0.05 and over the limit.
-    Welch,
-}
-
-/// What came of a simulated gate.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct GateRun {
-    pub(crate) outcome: Outcome,
-    /// Server starts that it took.
-    pub(crate) starts: u32,
-}
-
-/// One rule on the P95 of TPOT, which is what the world draws.
-pub(crate) fn policy() -> Policy {
-    let rule = Threshold {
-        metric: Metric::TPOT_P95,
-        limits: Limits {
-            regression: Some(LIMIT),
-            ..Limits::default()
-        },
-        action: Action::Block,
-        explain: false,
-        place: None,
-    };
-    Policy {
-        rules: vec![rule],
-        ..Policy::standard()
-    }
+    /// `perfgate compare` of files with that many pairs; 0: with three starts a side.
+    Compare(usize),
+    /// `perfgate compare` of files whose measurements share server starts.
+    Shared(Shared),
+    /// A rule without a model of noise.
+    Plain(Plain),
 }
 
 impl Rule {
-    /// One gate in that world.
-    pub(crate) fn gate(self, world: &World, chance: &mut Chance) -> GateRun {
-        let history = History::new(world, chance);
-        let mut today = history.today(world, chance);
-        let first = u32::try_from(world.repeats).unwrap_or(u32::MAX);
-        let policy = policy();
-        let protocol = match self {
-            Self::WithBase => Protocol::with_base(12),
-            Self::WithoutBase => Protocol::without_base(first, policy.noise.max_repeats),
-            Self::Compare | Self::Median | Self::MannWhitney | Self::Welch => {
-                let candidate = today.repeats(chance, world.repeats, world.effect);
-                let outcome = if self == Self::Compare {
-                    look_once(
-                        &policy,
-                        &stored(&history.baseline, &history.ledger),
-                        &candidate,
-                    )
-                } else {
-                    self.plain(&history.baseline, &candidate)
-                };
-                return GateRun {
-                    outcome,
-                    starts: first,
-                };
-            }
-        };
-        let stored = stored(&history.baseline, &history.ledger);
-        let start = |effect: f64| today.repeat(chance, effect);
-        drive(
-            &protocol,
-            &policy,
-            Some(&stored),
-            Measured::of(start, world.effect),
-        )
-    }
-
-    /// A plain rule on three repeats a side.
-    fn plain(self, baseline: &[f64], candidate: &[f64]) -> Outcome {
-        let centre = |values| median(values).unwrap_or(0.0);
-        let over = centre(candidate) - centre(baseline) > LIMIT.ln_1p();
-        let sure = match self {
-            Self::MannWhitney => mann_whitney(baseline, candidate) < SIGNIFICANT,
-            Self::Welch => welch(baseline, candidate) < SIGNIFICANT,
-            Self::Median | Self::WithBase | Self::WithoutBase | Self::Compare => true,
-        };
-        if over && sure {
-            Outcome::Fail
-        } else {
-            Outcome::Pass
+    /// How many times fewer gates are simulated, because each of them judges many rules.
+    pub(crate) fn cost(self) -> u64 {
+        match self {
+            Self::Family(_) => 4,
+            _ => 1,
         }
     }
 }
 
-/// Exact two-sided p of the rank sum, for samples without ties.
-pub(crate) fn mann_whitney(one: &[f64], other: &[f64]) -> f64 {
-    let wins: usize = one
-        .iter()
-        .map(|a| other.iter().filter(|b| *b > a).count())
-        .sum();
-    let (n, m) = (one.len(), other.len());
-    // Ways to reach each number of wins, by dynamic programming over the merged order.
-    let mut ways = vec![vec![0.0_f64; n * m + 1]; n + 1];
-    ways[0][0] = 1.0;
-    for place in 0..n + m {
-        for taken in (1..=n.min(place + 1)).rev() {
-            for count in 0..=n * m {
-                // One of `one` at this place is beaten by none of those before it and beats those of `other` before it.
-                let before = place + 1 - taken;
-                if before <= m && count >= before {
-                    let add = ways[taken - 1][count - before];
-                    ways[taken][count] += add;
+/// All gates of one rule in one world.
+pub(crate) struct Gates {
+    rule: Rule,
+    world: World,
+    form: Form,
+    policy: Policy,
+    protocol: Protocol,
+    second: Protocol,
+}
+
+impl Gates {
+    pub(crate) fn new(rule: Rule, world: World) -> Self {
+        let form = match (rule, world.rounding) {
+            (Rule::Family(_), _) => Family::form(),
+            (_, Some((size, _))) if world.is_declared => {
+                Form::of_one(Metric::GPU_MEMORY_PEAK, ALLOCATION_UNIT / size)
+            }
+            _ => Form::of_one(Metric::TPOT_P95, 1.0),
+        };
+        let policy = form.policy();
+        let protocol = match rule {
+            Rule::WithBase(pairs) | Rule::Retried(pairs) => Protocol::with_base(pairs),
+            Rule::WithoutBase => Protocol::without_base(3, policy.noise.max_repeats),
+            Rule::Family(_) | Rule::Compare(_) | Rule::Shared(_) | Rule::Plain(_) => {
+                Protocol::with_base(PAIRS)
+            }
+        };
+        Self {
+            rule,
+            world,
+            form,
+            policy,
+            protocol,
+            second: Protocol::with_base(PAIRS),
+        }
+    }
+
+    /// The gates of that seed, one for each effect, on the same draws.
+    pub(crate) fn run(&self, seed: u64, effects: &[f64]) -> Vec<GateRun> {
+        let pairs = match self.rule {
+            Rule::Family(family) => {
+                let drawn = family.draw(seed, self.world.noise);
+                let mut evidence = self.before(&drawn);
+                let gate =
+                    |effect: &f64| self.drive(&mut evidence, &family.slower(&drawn.today, *effect));
+                return effects.iter().map(gate).collect();
+            }
+            Rule::Shared(shared) => {
+                let files = shared.draw(&self.form, seed, self.world.noise);
+                let gate = |effect: &f64| {
+                    let candidate = files.candidate(&self.form, *effect);
+                    let stored = (&files.baseline, &candidate);
+                    let outcome = look_once(&self.policy, stored, None, &files.ledger);
+                    GateRun::of_look(outcome, shared.starts())
+                };
+                return effects.iter().map(gate).collect();
+            }
+            Rule::WithBase(pairs) => pairs.max(PAIRS),
+            Rule::Retried(_) | Rule::WithoutBase | Rule::Compare(_) | Rule::Plain(_) => PAIRS,
+        };
+        let drawn = self.world.draw(seed, pairs);
+        let mut evidence = self.before(&drawn);
+        let gate = |effect: &f64| self.gate(&drawn, &mut evidence, *effect);
+        effects.iter().map(gate).collect()
+    }
+
+    /// One gate with one rule in it.
+    fn gate(&self, drawn: &Drawn, evidence: &mut Evidence, effect: f64) -> GateRun {
+        let slower = |today: &Today| today.slower(&self.world, effect);
+        match self.rule {
+            Rule::Retried(_) => {
+                let first = self.drive(evidence, &slower(&drawn.today));
+                if first.outcome == Outcome::Pass {
+                    return first;
                 }
+                let left = ErrorsLeft::ALL.after(&first.looks);
+                let again = slower(&drawn.again);
+                (evidence.candidate, evidence.pairs) = (None, None);
+                let second = (self.form).drive(&self.second, &self.policy, left, evidence, &again);
+                first.then(second)
+            }
+            Rule::WithoutBase => self.drive(evidence, &slower(&drawn.alone)),
+            Rule::Compare(pairs) => self.compare(pairs, evidence, &slower, drawn),
+            Rule::Plain(plain) => {
+                let candidate = &slower(&drawn.alone).candidate[..STORED];
+                let outcome = if plain.blocks(&drawn.baseline, candidate) {
+                    Outcome::Fail
+                } else {
+                    Outcome::Pass
+                };
+                GateRun::of_look(outcome, STORED)
+            }
+            Rule::WithBase(_) | Rule::Family(_) | Rule::Shared(_) => {
+                self.drive(evidence, &slower(&drawn.today))
             }
         }
     }
-    let total: f64 = ways[n].iter().sum();
-    let tail = wins.min(n * m - wins);
-    let below: f64 = ways[n][..=tail].iter().sum();
-    (2.0 * below / total).min(1.0)
+
+    fn drive(&self, evidence: &mut Evidence, today: &Today) -> GateRun {
+        (evidence.candidate, evidence.pairs) = (None, None);
+        let left = ErrorsLeft::ALL;
+        (self.form).drive(&self.protocol, &self.policy, left, evidence, today)
+    }
+
+    /// One look of files with that many pairs and a candidate start beside them, or with three candidate starts.
+    fn compare(
+        &self,
+        pairs: usize,
+        evidence: &Evidence,
+        slower: &dyn Fn(&Today) -> Today,
+        drawn: &Drawn,
+    ) -> GateRun {
+        let Some(stored) = &evidence.stored else {
+            return GateRun::of_look(Outcome::Undecided, 0);
+        };
+        let today = slower(if pairs > 0 {
+            &drawn.today
+        } else {
+            &drawn.alone
+        });
+        let beside = if pairs > 0 { 1 } else { STORED };
+        let candidate = self.form.run(CANDIDATE, &today.candidate[..beside]);
+        let (base, new): (Vec<f64>, Vec<f64>) = today.pairs.iter().take(pairs).copied().unzip();
+        let halves = [(BASE, base), (CANDIDATE, new)];
+        let [base, new] = halves.map(|(number, values)| self.form.run(number, &values));
+        let pairs_given = (pairs > 0).then_some((&base, &new));
+        let files = (&stored.run, &candidate);
+        let outcome = look_once(&self.policy, files, pairs_given, &stored.ledger);
+        GateRun::of_look(outcome, beside + 2 * pairs)
+    }
+
+    /// The evidence before the first start.
+    fn before(&self, drawn: &Drawn) -> Evidence {
+        let mut stored = self.form.stored(&drawn.baseline, &drawn.ledger);
+        let is_fleet = self.world.fleet > 0.0;
+        if is_fleet {
+            for (number, session) in stored.ledger.iter_mut().enumerate() {
+                set_machine(session, format!("host {number}"));
+            }
+        }
+        if self.world.is_host_unknown || is_fleet {
+            let last = stored.ledger.last_mut();
+            for run in last.into_iter().chain([&mut stored.run]) {
+                set_machine(run, "another host".to_owned());
+            }
+        }
+        Evidence {
+            stored: Some(stored),
+            ..Evidence::default()
+        }
+    }
 }
 
-/// Two-sided p of Welch's t-test.
-pub(crate) fn welch(one: &[f64], other: &[f64]) -> f64 {
-    let parts = |values: &[f64]| {
-        let count = number(values.len() as u64);
-        let centre = mean(values).unwrap_or(0.0);
-        let squares: f64 = values.iter().map(|value| (value - centre).powi(2)).sum();
-        (centre, squares / (count - 1.0) / count, count)
-    };
-    let ((a, va, na), (b, vb, nb)) = (parts(one), parts(other));
-    let degrees = (va + vb).powi(2) / (va.powi(2) / (na - 1.0) + vb.powi(2) / (nb - 1.0));
-    let t = (b - a) / (va + vb).sqrt();
-    StudentsT::new(0.0, 1.0, degrees).map_or(1.0, |student| 2.0 * student.sf(t.abs()))
+fn set_machine(run: &mut Run, name: String) {
+    if let Some(environment) = &mut run.file.environment {
+        environment.machine = Some(name);
+    }
 }

@@ -1,19 +1,31 @@
-//! The raw figures of a calibration as CSV, and the table of the documents made from them.
+//! The raw figures of a calibration as CSV, the table of the documents made from them, and what is above its bound.
 
 use std::fmt::Write as _;
 
 use perfgate::stats::number;
+use statrs::distribution::{Binomial, DiscreteCDF as _};
+
+use super::scenarios::Scenario;
 
 /// The first line of the CSV after its comments.
-const COLUMNS: &str = "row,noise,gates,passed,blocked,undecided,starts";
+const COLUMNS: &str = "scenario,slower,gates,passed,blocked,undecided,starts";
 
-/// One rule in one world.
+/// Gates behind each expected figure.
+const EXPECTED_GATES: f64 = 10_000.0;
+
+/// A rate is above its bound where equal rates give as many gates with this probability: three standard errors, exact for rates near 0.
+const THREE_STANDARD_ERRORS: f64 = 0.001_35;
+
+/// The promises: an innocent change blocked, 2 % slower blocked, 8 % slower passed, in percent.
+const PROMISES: [f64; 3] = [0.5, 2.5, 5.0];
+
+/// One scenario at one effect.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Cell {
-    /// The world and the rule in words.
-    pub(crate) row: String,
-    /// Noise of one start, as coefficient of variation.
-    pub(crate) noise: f64,
+    /// The title of the scenario.
+    pub(crate) scenario: String,
+    /// How much slower the candidate is.
+    pub(crate) slower: f64,
     pub(crate) gates: u64,
     pub(crate) passed: u64,
     pub(crate) blocked: u64,
@@ -30,18 +42,16 @@ pub(crate) fn csv(about: &[String], cells: &[Cell]) -> String {
     }
     let _ = writeln!(text, "{COLUMNS}");
     for cell in cells {
-        let Cell {
-            row,
-            noise,
-            gates,
-            passed,
-            blocked,
-            undecided,
-            starts,
-        } = cell;
         let _ = writeln!(
             text,
-            "\"{row}\",{noise},{gates},{passed},{blocked},{undecided},{starts}"
+            "\"{}\",{},{},{},{},{},{}",
+            cell.scenario,
+            cell.slower,
+            cell.gates,
+            cell.passed,
+            cell.blocked,
+            cell.undecided,
+            cell.starts
         );
     }
     text
@@ -54,13 +64,13 @@ pub(crate) fn parse(text: &str) -> Option<Vec<Cell>> {
         return None;
     }
     let cell = |line: &str| {
-        let (row, rest) = line.strip_prefix('"')?.split_once("\",")?;
+        let (scenario, rest) = line.strip_prefix('"')?.split_once("\",")?;
         let mut columns = rest.split(',');
-        let noise = columns.next()?.parse().ok()?;
+        let slower = columns.next()?.parse().ok()?;
         let mut count = || columns.next()?.parse().ok();
         Some(Cell {
-            row: row.to_owned(),
-            noise,
+            scenario: scenario.to_owned(),
+            slower,
             gates: count()?,
             passed: count()?,
             blocked: count()?,
@@ -71,42 +81,164 @@ pub(crate) fn parse(text: &str) -> Option<Vec<Cell>> {
     lines.map(cell).collect()
 }
 
-/// The Markdown table: a row for each world and rule, a column for each noise.
-pub(crate) fn markdown(cells: &[Cell]) -> String {
-    let mut noises: Vec<f64> = Vec::new();
-    let mut rows: Vec<&str> = Vec::new();
-    for cell in cells {
-        if !noises.contains(&cell.noise) {
-            noises.push(cell.noise);
-        }
-        if !rows.contains(&cell.row.as_str()) {
-            rows.push(&cell.row);
+/// What is counted of a cell.
+type Counted = fn(&Cell) -> u64;
+
+/// The columns of the table: what is counted, and at which effects.
+const COUNTED: [(&str, Counted, &[f64]); 4] = [
+    ("blocked at 0 / 2 %", |cell| cell.blocked, &[0.0, 0.02]),
+    (
+        "passed at 8 / 10 / 15 %",
+        |cell| cell.passed,
+        &[0.08, 0.10, 0.15],
+    ),
+    ("undecided at 0 / 8 %", |cell| cell.undecided, &[0.0, 0.08]),
+    (
+        "starts at 0 / 8 / 15 %",
+        |cell| cell.starts,
+        &[0.0, 0.08, 0.15],
+    ),
+];
+
+/// A measured figure of a scenario, and the one that is expected.
+struct Figure {
+    what: String,
+    value: f64,
+    count: u64,
+    gates: f64,
+    expected: Option<f64>,
+    /// Server starts are not a rate and have no bound.
+    is_rate: bool,
+}
+
+impl Figure {
+    /// Whether it is above the expected rate by more than chance explains.
+    fn is_above(&self) -> bool {
+        let Some(expected) = self.expected.filter(|_| self.is_rate) else {
+            return false;
+        };
+        let expected = (expected / 100.0 * EXPECTED_GATES).round() as u64;
+        let share = self.gates / (self.gates + EXPECTED_GATES);
+        let chance = Binomial::new(share, self.count + expected);
+        let as_many = |chance: Binomial| chance.sf(self.count.saturating_sub(1));
+        self.count > 0 && chance.is_ok_and(|chance| as_many(chance) < THREE_STANDARD_ERRORS)
+    }
+}
+
+/// A rate in percent, or a number of server starts.
+pub(crate) fn text(value: f64, is_rate: bool) -> String {
+    if is_rate && value < 1.0 {
+        format!("{value:.2}")
+    } else {
+        format!("{value:.1}")
+    }
+}
+
+/// The figures of a scenario in the order of the columns.
+fn figures(scenario: &Scenario, cells: &[Cell]) -> Vec<Vec<Figure>> {
+    let expected = scenario.expected.as_ref();
+    let expected = expected.map(|all| [&all.blocked, &all.passed, &all.undecided, &all.starts]);
+    let at = |slower: f64| {
+        let mut cells = cells.iter();
+        cells.find(|cell| cell.scenario == scenario.title && same(cell.slower, slower))
+    };
+    let columns = COUNTED.iter().enumerate();
+    let column = |(column, (what, counted, effects)): (usize, &(&str, Counted, &[f64]))| {
+        let is_rate = column < 3;
+        let figure = |(place, slower): (usize, &f64)| {
+            let cell = at(*slower)?;
+            let share = number(counted(cell)) / number(cell.gates);
+            let name = what.split(' ').next().unwrap_or_default();
+            Some(Figure {
+                what: format!("{:.0} % slower {name}", 100.0 * slower),
+                value: if is_rate { 100.0 * share } else { share },
+                count: counted(cell),
+                gates: number(cell.gates),
+                expected: expected.and_then(|expected| expected[column].get(place).copied()),
+                is_rate,
+            })
+        };
+        effects.iter().enumerate().filter_map(figure).collect()
+    };
+    columns.map(column).collect()
+}
+
+fn same(one: f64, other: f64) -> bool {
+    (one - other).abs() < 1e-9
+}
+
+/// The rates that are above their bounds, in words.
+pub(crate) fn broken(scenarios: &[Scenario], cells: &[Cell]) -> Vec<String> {
+    let mut broken = Vec::new();
+    for scenario in scenarios {
+        for figure in figures(scenario, cells).into_iter().flatten() {
+            if figure.is_above() {
+                broken.push(format!(
+                    "{}: {} {:.2} %, expected {:.2} %",
+                    scenario.title,
+                    figure.what,
+                    figure.value,
+                    figure.expected.unwrap_or_default()
+                ));
+            }
         }
     }
-    let mut text = String::from("| world and rule |");
-    for (index, noise) in noises.iter().enumerate() {
-        let unit = if index == 0 { " noise" } else { "" };
-        let _ = write!(text, " {} %{unit} |", 100.0 * noise);
-    }
-    text.push_str("\n| --- |");
-    text.push_str(&" --- |".repeat(noises.len()));
-    text.push('\n');
-    for row in rows {
-        let _ = write!(text, "| {row} |");
-        for cell in cells.iter().filter(|cell| cell.row == row) {
-            let share = |count: u64| 100.0 * number(count) / number(cell.gates);
-            let _ = write!(
-                text,
-                " {:.1} / {:.1} / {:.1}, {:.1} |",
-                share(cell.passed),
-                share(cell.blocked),
-                share(cell.undecided),
-                number(cell.starts) / number(cell.gates)
-            );
+    broken
+}
+
+/// Whether the rule itself does not hold its promises in this world.
+fn is_limit(scenario: &Scenario) -> bool {
+    scenario.expected.as_ref().is_some_and(|expected| {
+        let rates = expected.blocked.iter().chain(expected.passed.first());
+        rates.zip(PROMISES).any(|(rate, promise)| *rate > promise)
+    })
+}
+
+/// The tables, one for each group: a row for each scenario that was measured. The expected figure is in parentheses; a rate above its
+/// bound is bold, and a scenario in which the promises cannot be held has a dagger.
+pub(crate) fn markdown(scenarios: &[Scenario], cells: &[Cell]) -> String {
+    let (mut text, mut group) = (String::new(), "");
+    for scenario in scenarios {
+        let columns = figures(scenario, cells);
+        if columns.iter().all(Vec::is_empty) {
+            continue;
+        }
+        if scenario.group != group {
+            let gap = if group.is_empty() { "" } else { "\n" };
+            group = &scenario.group;
+            let _ = write!(text, "{gap}| {group} |");
+            for (heading, _, _) in COUNTED {
+                let _ = write!(text, " {heading} |");
+            }
+            let _ = writeln!(text, "\n| --- |{}", " --- |".repeat(COUNTED.len()));
+        }
+        let dagger = if is_limit(scenario) { " †" } else { "" };
+        let _ = write!(text, "| {}{dagger} |", scenario.title);
+        for column in columns {
+            let _ = write!(text, " {} |", in_cell(&column));
         }
         text.push('\n');
     }
     text
+}
+
+fn in_cell(figures: &[Figure]) -> String {
+    let measured = figures.iter().map(|figure| {
+        let value = text(figure.value, figure.is_rate);
+        if figure.is_above() {
+            format!("**{value}**")
+        } else {
+            value
+        }
+    });
+    let measured = measured.collect::<Vec<_>>().join(" / ");
+    let expected = figures
+        .iter()
+        .map(|figure| Some(text(figure.expected?, figure.is_rate)));
+    match expected.collect::<Option<Vec<_>>>() {
+        Some(expected) => format!("{measured} ({})", expected.join(" / ")),
+        None => measured,
+    }
 }
 
 /// Where the table begins and ends in its page.

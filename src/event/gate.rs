@@ -29,6 +29,8 @@ pub enum GateEvent {
     HalfAgain {
         /// The pair, from 1.
         pair: u32,
+        /// Whether it is that of the base version.
+        of_base: bool,
         /// Why.
         reason: String,
     },
@@ -37,8 +39,6 @@ pub enum GateEvent {
         /// What was spent, and what is missing.
         why: String,
     },
-    /// More repeats of the candidate cannot decide against this baseline.
-    BaselineTooNoisy,
 }
 
 /// The repeats or pairs for an interim look.

@@ -88,7 +88,9 @@ fn repeats_needed(judged: &Judged, taken: u32, most: u32) -> Option<u32> {
         // A budget has no baseline: only more repeats of the candidate help.
         return (taken < most).then_some(most);
     };
-    if estimates.look.today.is_doubted() {
+    // More measurements on the one server of a side show nothing of the noise between starts.
+    let is_one_start = judged.judgement.candidate.starts == Some(1);
+    if estimates.look.today.is_doubted() || is_one_start {
         return None;
     }
     let stored = judged.judgement.baseline.repeats;

@@ -22,10 +22,24 @@ pub(super) fn why_undecided(
             percent(estimates.noise.repeat)
         );
     }
-    let bound = bound_is_beyond(metric, estimates, terms)
+    let bound = of_unknown_host(estimates)
+        .or_else(|| bound_is_beyond(metric, estimates, terms))
         .or_else(|| only_clear(estimates, limit))
         .unwrap_or_default();
     format!("undecided: {interval} (limit {words}){bound}")
+}
+
+/// A first pair that would pass beside the stored baseline of a machine that the ledger does not know.
+fn of_unknown_host(estimates: &Estimates) -> Option<String> {
+    let would_pass = estimates
+        .look
+        .all
+        .is_some_and(|all| all.estimate.outcome == Outcome::Pass && all.agrees && !all.counts);
+    let is_doubted = estimates.look.today.is_doubted();
+    (would_pass && !is_doubted && !estimates.is_host_known).then(|| {
+        "; one pair is not enough beside a stored baseline of a machine that the ledger does not know"
+            .to_owned()
+    })
 }
 
 /// While the noise of today rests on few starts, only a clear change is decided.

@@ -139,8 +139,11 @@ fn measured(
 
 /// The previous looks and this one; empty for a single look.
 fn looks(this_look: ThisLook<'_>, verdict: Verdict, repeats: u32, pairs: u32) -> Vec<LookTaken> {
+    let before = this_look.before.map(|before| &before.decision.looks);
     let (pairs, shares) = match this_look.at {
         LookAt::All => return Vec::new(),
+        // Nothing new was seen.
+        LookAt::Spent if let Some(before) = before => return before.clone(),
         LookAt::Repeats(look) => {
             let (alpha, beta) = (look.share, look.share);
             (pairs, ErrorLevels { alpha, beta })
@@ -149,9 +152,7 @@ fn looks(this_look: ThisLook<'_>, verdict: Verdict, repeats: u32, pairs: u32) ->
         LookAt::Beyond(pairs) => (pairs, ErrorLevels::NONE),
         LookAt::Spent => (pairs, ErrorLevels::NONE),
     };
-    let mut looks = this_look
-        .before
-        .map_or_else(Vec::new, |before| before.decision.looks.clone());
+    let mut looks = before.cloned().unwrap_or_default();
     looks.push(LookTaken {
         repeats,
         pairs,
@@ -425,7 +426,8 @@ mod tests {
                 .reason
                 .ends_with("decided at an earlier interim look")
         );
-        assert_eq!(spent.decision.looks.len(), 2);
+        // Nothing new was seen.
+        assert_eq!(spent.decision.looks.len(), 1);
         assert_eq!(
             at_look(&slower, None, LookAt::Spent).verdict,
             Verdict::Inconclusive

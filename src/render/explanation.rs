@@ -24,11 +24,15 @@ pub(super) fn next(comparison: &Comparison) -> Vec<String> {
         return steps;
     }
     match comparison.next.action {
-        NextAction::None => {
-            if is_spent(comparison) && !only_a_reason_is_missing(comparison) {
-                steps.push("all interim looks at this commit are spent: commit and run the gate again".to_owned());
-            }
+        NextAction::None if only_a_reason_is_missing(comparison) => {}
+        NextAction::None if is_spent(comparison) => {
+            steps.push("all interim looks at this commit are spent: commit and run the gate again".to_owned());
         }
+        NextAction::None if comparison.verdict == Verdict::Inconclusive => steps.push(
+            "all repeats that thresholds.yaml allows are measured: raise `noise.max_pairs` (or `noise.max_repeats`) and run the gate again, send more requests, or reduce the noise of the machine (`perfgate doctor`)"
+                .to_owned(),
+        ),
+        NextAction::None => {}
         NextAction::MoreRepeats => steps.push(format!(
             "measure {amount} more {} of the candidate: they decide if the estimate stays the same",
             plural(amount, "repeat")

@@ -266,10 +266,8 @@ pub struct Row {
     pub points: [Vec<Point>; 2],
     /// Whether repeats *i* of both sides are a pair, measured one after the other.
     pub paired: bool,
-    /// `3` or `3 of 4`.
-    pub repeats: [String; 2],
-    /// `, 3 of the stored baseline`, where the stored baseline takes part beside repeats measured today.
-    pub stored: String,
+    /// How many repeats or measurements each side has.
+    pub counts: String,
 }
 
 /// Numbers of a row's line in the forest plot, as ratios; positive is worse.
@@ -323,14 +321,9 @@ impl Row {
             return format!("limit {}", self.limit);
         }
         format!(
-            "95 % {}; limit {}; noise {}; smallest detectable regression {}; {} and {} repeats",
-            self.interval,
-            self.limit,
-            self.noise,
-            self.detectable,
-            self.repeats[0],
-            self.repeats[1]
-        ) + &self.stored
+            "95 % {}; limit {}; noise {}; smallest detectable regression {}; {}",
+            self.interval, self.limit, self.noise, self.detectable, self.counts
+        )
     }
 
     /// The repeats of one side in run order: `12.30 ms, 12.41 ms (void: throttled)`; foreign text.

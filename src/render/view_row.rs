@@ -9,7 +9,6 @@ use crate::metric::Unit;
 use crate::policy::effect;
 use crate::policy::rule::Action;
 use crate::report::comparison::{Basis, Comparison, Judgement, Noise, RepeatValue, Side, Status};
-use crate::text::count::count;
 
 impl Row {
     pub(super) fn of(row: &Judgement, comparison: &Comparison) -> Self {
@@ -60,8 +59,7 @@ impl Row {
                 row.basis,
                 Some(Basis::Pairs | Basis::PairsAndStoredBaseline)
             ),
-            repeats: [&row.baseline, &row.candidate].map(repeats),
-            stored: stored(row),
+            counts: counts(row),
         }
     }
 }
@@ -142,24 +140,26 @@ pub(super) fn voids<'a>(
     found
 }
 
-fn stored(row: &Judgement) -> String {
-    let stored = row.stored.as_ref();
-    let stored = stored.filter(|_| row.basis == Some(Basis::PairsAndStoredBaseline));
-    let words = stored.map(|side| format!(", {} of the stored baseline", repeats(side)));
-    words.unwrap_or_default()
-}
-
-fn repeats(side: &Side) -> String {
-    let all = side.values.len();
-    let starts = side
-        .starts
-        .map(|starts| format!(" on {}", count(starts, "server start")));
-    let counting = if all == side.repeats as usize {
-        format!("{all}")
-    } else {
-        format!("{} of {all}", side.repeats)
+/// `3 and 4 repeats, 3 of the stored baseline`; `3 and 3 measurements on 1 and 1 server starts`.
+fn counts(row: &Judgement) -> String {
+    let sides = [&row.baseline, &row.candidate];
+    let repeats = |side: &Side| match side.values.len() {
+        all if all == side.repeats as usize => format!("{all}"),
+        all => format!("{} of {all}", side.repeats),
     };
-    counting + &starts.unwrap_or_default()
+    let [baseline, candidate] = sides.map(repeats);
+    let words = if sides.iter().any(|side| side.starts.is_some()) {
+        let [one, other] = sides.map(|side| side.starts.unwrap_or(side.repeats));
+        format!("{baseline} and {candidate} measurements on {one} and {other} server starts")
+    } else {
+        format!("{baseline} and {candidate} repeats")
+    };
+    match &row.stored {
+        Some(side) if row.basis == Some(Basis::PairsAndStoredBaseline) => {
+            format!("{words}, {} of the stored baseline", repeats(side))
+        }
+        Some(_) | None => words,
+    }
 }
 
 /// The side's value with its unit, or a dash.

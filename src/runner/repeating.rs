@@ -87,7 +87,7 @@ impl<'a> Arms<'a> {
         }
         let failure = last.unwrap_or_else(|| Failure::environment("a pair was not measured"));
         Err(failure.hint(format!(
-            "pair {pair} was measured twice, each time with one half again; run the gate again to continue after the last complete pair"
+            "pair {pair} was measured twice, each time with one half again; complete pairs are kept: the same command continues after them"
         )))
     }
 
@@ -97,6 +97,7 @@ impl<'a> Arms<'a> {
             if let Ended::Spoiled(failure) = &ended {
                 self.emit(GateEvent::HalfAgain {
                     pair,
+                    of_base: half == Half::Base,
                     reason: failure.reason(),
                 });
                 ended = self.half(half, pair).await?;

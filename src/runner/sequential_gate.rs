@@ -215,11 +215,11 @@ impl SequentialGate<'_> {
             }
         };
         let context = RepeatContext {
-            // Two versions do not fit on one GPU side by side.
-            fresh: if side == EvidenceFile::Candidate {
-                plan.fresh
-            } else {
+            // Two versions do not fit on one GPU side by side, and the first start is like the others.
+            fresh: if self.protocol.has_base() {
                 Fresh::Repeat
+            } else {
+                plan.fresh
             },
             side: name,
             ordinals,

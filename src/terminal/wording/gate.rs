@@ -1,6 +1,7 @@
 //! Messages of gate events.
 
 use crate::event::{Because, GateEvent, NextSample, SampleKind};
+use crate::text::count::count;
 use crate::text::number::{percent, signed_percent};
 
 /// The message of an event.
@@ -24,14 +25,15 @@ pub(super) fn line(event: &GateEvent) -> String {
         GateEvent::NoStoredBaseline => {
             "no stored baseline for this hardware: today's alternating pairs decide alone".to_owned()
         }
-        GateEvent::HalfAgain { pair, reason } => {
-            format!("measuring a half of pair {pair} again: {reason}")
+        GateEvent::HalfAgain {
+            pair,
+            of_base,
+            reason,
+        } => {
+            let side = if *of_base { "base" } else { "candidate" };
+            format!("measuring the {side} of pair {pair} again: {reason}")
         }
         GateEvent::BudgetEnded { why } => format!("stopping before that measurement: {why}"),
-        GateEvent::BaselineTooNoisy => {
-            "more repeats of the candidate cannot decide against this baseline, so the gate stops: provide the base version \
-             (`--base-image`, `server.base`), or accept a baseline from a quieter machine".to_owned()
-        }
     }
 }
 
@@ -52,7 +54,10 @@ fn measuring(sample: &NextSample) -> String {
         }
         (SampleKind::Pairs, true) => format!("measuring pair {need} of at most {most}"),
         (SampleKind::Pairs, false) => {
-            format!("interim look at the existing {have} alternating pairs")
+            format!(
+                "interim look at the existing {}",
+                count(*have, "alternating pair")
+            )
         }
     }
 }

@@ -1,20 +1,24 @@
 //! How often a step of a search is wrong, drawn from the model of noise, with the noise learnt as a search learns it.
 
 use perfgate::bisect::Role;
+use perfgate::metric::Metric;
 use perfgate::stats::Outcome;
-use perfgate::trial::{Protocol, SEARCH_LEVELS};
+use perfgate::trial::{ErrorsLeft, Evidence, Protocol, SEARCH_LEVELS};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg32;
 
 use super::variable;
-use crate::calibration::drive::{Measured, drive, sessions};
-use crate::calibration::rules::policy;
+use crate::calibration::drive::Form;
+use crate::calibration::model::Today;
 
 /// Variable that says how many steps are drawn of each kind.
 const DRAWS: &str = "PERFGATE_TEST_BISECT_DRAWS";
 
 /// Noise between starts, as in the histories.
 const NOISE: f64 = 0.02;
+
+/// Pairs of a step at most.
+const PAIRS: u32 = 24;
 
 /// Starts of the good end before the first step: twelve against itself, twelve against the bad end, in threes.
 const SESSIONS: usize = 8;
@@ -35,16 +39,26 @@ fn normal(random: &mut Pcg32) -> f64 {
 }
 
 fn draw(slower: f64, draws: u32, random: &mut Pcg32) -> Steps {
-    let policy = policy();
+    let form = Form::of_one(Metric::TPOT_P95, 1.0);
+    let policy = form.policy();
     let mut steps = Steps::default();
     for _ in 0..draws {
         let ledger: Vec<Vec<f64>> = (0..SESSIONS)
             .map(|_| (0..3).map(|_| NOISE * normal(random)).collect())
             .collect();
-        let protocol =
-            Protocol::with_base(24).of_search(Role::Search, 24, false, sessions(&ledger));
-        let start = |effect: f64| effect.ln_1p() + NOISE * normal(random);
-        let step = drive(&protocol, &policy, None, Measured::of(start, slower));
+        let protocol = Protocol::with_base(PAIRS).of_search(
+            Role::Search,
+            PAIRS,
+            false,
+            form.sessions(&ledger),
+        );
+        let mut start = |effect: f64| effect.ln_1p() + NOISE * normal(random);
+        let today = Today {
+            candidate: vec![start(slower)],
+            pairs: (0..PAIRS).map(|_| (start(0.0), start(slower))).collect(),
+        };
+        let none = &mut Evidence::default();
+        let step = form.drive(&protocol, &policy, ErrorsLeft::ALL, none, &today);
         steps.starts += step.starts;
         match step.outcome {
             Outcome::Pass => steps.good += 1,

@@ -19,7 +19,7 @@ fn a_block_becomes_one_comment_and_a_failed_status_on_the_head() {
     insta::assert_json_snapshot!(statuses[0], @r#"
     {
       "context": "perfgate",
-      "description": "BLOCK: TPOT P95 is 10.0 % slower, 95 % interval +6.4 % to +13.7 %, limit 5.0 %",
+      "description": "BLOCK: TPOT P95 is 10.0 % slower, 95 % interval +5.1 % to +15.1 %, limit 5.0 %",
       "sha": "77b02d4f0a1b2c3d4e5f60718293a4b5c6d7e8f9",
       "state": "failure",
       "target_url": "https://github.test/acme/llm/actions/runs/100"
