@@ -52,7 +52,7 @@ pub(super) fn run(args: &PlanArgs, context: &Context) -> Result<ExitStatus, Fail
         has_base: protocol.has_base(),
         gates: args.gates,
         seed: plan.seed,
-        forecasts,
+        of_baselines: forecasts,
     };
     let (output, text) = match args.format {
         TextOrJson::Json => (Output::Json, serde_json::to_string_pretty(&all)?),

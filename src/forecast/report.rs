@@ -66,13 +66,15 @@ pub(crate) struct Forecasts {
     /// Simulated gates of every change.
     pub(crate) gates: u32,
     pub(crate) seed: u64,
-    pub(crate) forecasts: Vec<Forecast>,
+    /// One for each baseline.
+    #[serde(rename = "forecasts")]
+    pub(crate) of_baselines: Vec<Forecast>,
 }
 
 /// For people.
 pub(crate) fn forecasts_text(all: &Forecasts) -> String {
     let mut text = String::new();
-    for forecast in &all.forecasts {
+    for forecast in &all.of_baselines {
         of_baseline(all, forecast, &mut text);
     }
     let base = if all.has_base {
