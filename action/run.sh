@@ -71,6 +71,7 @@ case $command in
         add --baselines "${INPUT_BASELINES:-}"
         add --image "${INPUT_IMAGE:-}"
         add --base-image "${INPUT_BASE_IMAGE:-}"
+        add --budget "${INPUT_BUDGET:-}"
         add --gpus "${INPUT_GPUS:-}"
         add --output "$folder"
         case $folder in

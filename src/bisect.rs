@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::metric::Metric;
+use crate::report::price::Price;
 
 /// The value of `schema` that this version writes.
 pub const SCHEMA: &str = "perfgate.bisect/1";
@@ -121,6 +122,9 @@ pub struct Step {
     pub seconds: f64,
     /// Servers that were started.
     pub server_starts: u32,
+    /// What its measurements cost, without the build; absent where nothing was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
     /// Whether its stored result was reused.
     pub reused: bool,
 }
@@ -132,6 +136,9 @@ pub struct Cost {
     pub seconds: f64,
     /// Servers that were started.
     pub server_starts: u32,
+    /// What the measurements cost; absent where nothing was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
 }
 
 impl Cost {
@@ -142,6 +149,7 @@ impl Cost {
             .fold(Self::default(), |sum, step| Self {
                 seconds: sum.seconds + step.seconds,
                 server_starts: sum.server_starts + step.server_starts,
+                price: Price::both(sum.price, step.price),
             })
     }
 }

@@ -298,6 +298,9 @@ pub(crate) fn report_text(report: &Report) -> String {
             " {name:<22} {interval:<20} {:>6}  {:>9}  {:>13.1}",
             gates.passed, gates.undecided, gates.mean_starts
         ));
+        if let Some(price) = &gates.mean_price {
+            line(&format!("   mean price {}", price.cost()));
+        }
         if gates.not_judged > 0 {
             let example = gates
                 .each

@@ -59,8 +59,13 @@ pub fn usable<'a>(given: &ComparisonInputs<'a>) -> ComparableInputs<'a> {
     if let Some(pairs) = given.pairs {
         let beside = given.stored.map(|(_, candidate)| candidate);
         let beside = beside.or(given.beside);
-        usable.beside = beside.filter(|run| of_other_candidate(run, pairs.1).is_none());
+        usable.beside = beside.filter(|run| {
+            // The same starts must not count twice.
+            !is_same_run(&run.file, &pairs.1.file) && of_other_candidate(run, pairs.1).is_none()
+        });
         usable.comparability = against(pairs);
+        let machines = two_machines(pairs);
+        usable.comparability.mismatches.extend(machines);
         unpaired(pairs, &mut usable.comparability);
         if let Some(stored) = given.stored {
             match why_not_used(stored, &of_stored, pairs.1) {
@@ -124,6 +129,17 @@ fn of_other_candidate(one: &Run, other: &Run) -> Option<Difference> {
         .chain(another_commit(one, other))
         .chain(builds);
     differences.next()
+}
+
+/// Pairs cancel the noise of machines only if both versions were measured on one.
+fn two_machines((baseline, candidate): (&Run, &Run)) -> Option<Difference> {
+    let of = |run: &Run| run.file.environment.as_ref()?.machine.clone();
+    let (baseline, candidate) = (of(baseline)?, of(candidate)?);
+    (baseline != candidate).then(|| Difference {
+        what: "the machine of the alternating repeats".to_owned(),
+        baseline: Some(baseline),
+        candidate: Some(candidate),
+    })
 }
 
 fn stored_not_used(difference: &Difference) -> String {

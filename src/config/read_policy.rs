@@ -369,7 +369,7 @@ noise:
         assert_eq!(budget("0.5gpu-h"), Ok(Some(Budget::GpuHours(0.5))));
         assert_eq!(budget("20m"), Ok(Some(Budget::Seconds(1200.0))));
         let problems = budget("0.5").unwrap_err();
-        insta::assert_snapshot!(problems.problems[0].message, @"");
+        insta::assert_snapshot!(problems.problems[0].message, @"`noise.budget`: `0.5` is a budget without a unit");
     }
 
     #[test]

@@ -184,9 +184,9 @@ mod tests {
         assert_eq!(budget("30 gpu-min"), Ok(Budget::GpuHours(0.5)));
         assert_eq!(budget("20m"), Ok(Budget::Seconds(1200.0)));
         let error = |text: &str| budget(text).unwrap_err().in_words();
-        insta::assert_snapshot!(error("0.5"), @"");
-        insta::assert_snapshot!(error("5 euros"), @"");
-        insta::assert_snapshot!(error("0h"), @"");
+        insta::assert_snapshot!(error("0.5"), @"`0.5` is a budget without a unit; write `0.5gpu-h` or `0.5m`");
+        insta::assert_snapshot!(error("5 euros"), @"`euros` is not a unit of a budget; use gpu-h, gpu-min, s, m, h, d");
+        insta::assert_snapshot!(error("0h"), @"`0h` is not a budget; a budget is above zero");
     }
 
     #[test]

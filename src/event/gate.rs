@@ -39,8 +39,6 @@ pub enum GateEvent {
         /// What was spent, and what is missing.
         why: String,
     },
-    /// More repeats of the candidate cannot decide against this baseline.
-    BaselineTooNoisy,
 }
 
 /// The repeats or pairs for an interim look.

@@ -4,8 +4,8 @@ use std::f64::consts::TAU;
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
+use serde::Serialize;
 
-use super::report::CellNoise;
 use crate::compare::{SideValues, orientation, same_fingerprint};
 use crate::metric::{Metric, Unit};
 use crate::policy::rule::Policy;
@@ -14,6 +14,19 @@ use crate::record::Run;
 use crate::record::format::{Repeat, ResultFile};
 use crate::stats::{self, Noise};
 use crate::trial::StoredBaseline;
+
+/// The noise of one metric with a rule in one scenario, as standard deviations relative to its value.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct CellNoise {
+    pub(crate) scenario: String,
+    pub(crate) metric: Metric,
+    /// Between starts of one session.
+    pub(crate) repeat: f64,
+    /// Between sessions.
+    pub(crate) host: f64,
+    /// Sessions that it was learnt from; 0: too few, so it is assumed.
+    pub(crate) sessions: u32,
+}
 
 /// One metric with a rule in one scenario.
 struct Cell {

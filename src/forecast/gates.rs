@@ -1,7 +1,8 @@
 //! Simulated gates: the trial that ships, with drawn server starts.
 
+use serde::Serialize;
+
 use super::draws::{Day, Machine};
-use super::report::Change;
 use super::unit_price::UnitPrice;
 use crate::policy::rule::Policy;
 use crate::record::format::ResultFile;
@@ -10,6 +11,28 @@ use crate::report::comparison::Verdict;
 use crate::report::price::Price;
 use crate::stats::{base_starts_first, number};
 use crate::trial::{Author, ErrorsLeft, Evidence, Protocol, Step, StoredBaseline, Trial};
+
+/// The mean of simulated gates of one kind of change.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) struct Change {
+    /// By how much the candidate is slower; 0 for an innocent one.
+    pub(crate) slower: f64,
+    /// Server starts.
+    pub(crate) starts: f64,
+    /// Measurements on them, of both versions.
+    pub(crate) repeats: f64,
+    /// Server time in seconds; absent without a price in the ledger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) seconds: Option<f64>,
+    /// GPU-hours; absent without a GPU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) gpu_hours: Option<f64>,
+    /// Share of gates that pass, with or without warnings.
+    pub(crate) passed: f64,
+    pub(crate) blocked: f64,
+    pub(crate) undecided: f64,
+    pub(crate) not_comparable: f64,
+}
 
 /// How the server of a gate starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,10 +4,9 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::draws::Machine;
-use super::gates::Gates;
+use super::draws::{CellNoise, Machine};
+use super::gates::{Change, Gates};
 use super::unit_price::UnitPrice;
-use crate::metric::Metric;
 use crate::record::{RecordError, average_price};
 use crate::report::price::AveragePrice;
 use crate::text::count::count;
@@ -16,41 +15,6 @@ use crate::text::sanitize;
 
 /// The changes of a forecast: innocent, 8 % and 15 % slower.
 pub(crate) const CHANGES: [f64; 3] = [0.0, 0.08, 0.15];
-
-/// The mean of simulated gates of one kind of change.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(crate) struct Change {
-    /// By how much the candidate is slower; 0 for an innocent one.
-    pub(crate) slower: f64,
-    /// Server starts.
-    pub(crate) starts: f64,
-    /// Measurements on them, of both versions.
-    pub(crate) repeats: f64,
-    /// Server time in seconds; absent without a price in the ledger.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) seconds: Option<f64>,
-    /// GPU-hours; absent without a GPU.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) gpu_hours: Option<f64>,
-    /// Share of gates that pass, with or without warnings.
-    pub(crate) passed: f64,
-    pub(crate) blocked: f64,
-    pub(crate) undecided: f64,
-    pub(crate) not_comparable: f64,
-}
-
-/// The noise of one metric with a rule in one scenario, as standard deviations relative to its value.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct CellNoise {
-    pub(crate) scenario: String,
-    pub(crate) metric: Metric,
-    /// Between starts of one session.
-    pub(crate) repeat: f64,
-    /// Between sessions.
-    pub(crate) host: f64,
-    /// Sessions that it was learnt from; 0: too few, so it is assumed.
-    pub(crate) sessions: u32,
-}
 
 /// The expected price of gates against one baseline.
 #[derive(Clone, Debug, Serialize)]

@@ -1,7 +1,7 @@
 //! The smallest detectable regression against a baseline, known before a gate spends server starts on it.
 
 use super::judge_all::{family, may_block};
-use super::judged::{ratio, sessions, zone};
+use super::judged::{ratio, repeats_of, sessions, zone};
 use super::look::GATE_LEVELS;
 use super::noise;
 use super::rule::Policy;
@@ -25,9 +25,8 @@ pub fn too_noisy(policy: &Policy, run: &Run, segment: &[Run]) -> Vec<String> {
             let side = SideValues::of(metric, Some(scenario));
             let smallest = side.logs.iter().copied().fold(f64::INFINITY, f64::min);
             let largest = side.logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let level = side.values.iter().find_map(|value| value.value);
-            let step = noise::step(metric, level.unwrap_or(1.0));
-            let known = sessions(metric, &scenario.name, None, &segment);
+            let step = noise::step_of(metric, &side);
+            let known = repeats_of(&sessions(metric, &scenario.name, None, &segment));
             let repeats = side.repeats();
             // A candidate equal to the baseline in each repeat has the same noise and no change.
             let values = stats::replicates(&repeats, &repeats, &known, step, noise::assumed(step));

@@ -138,3 +138,80 @@ fn of_edits(base: &Base) -> Vec<Warning> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::run_of;
+    use super::super::rule::{OnInconclusive, Policy};
+    use super::super::{Labels, compare_runs, parse_comparison};
+    use super::*;
+    use crate::record::Run;
+    use crate::report::comparison::Analysis;
+    use crate::report::price::{Budget, Price};
+
+    fn run(tpot: [f64; 3]) -> Run {
+        let repeat = |tpot: &f64| {
+            format!(
+                r#"{{"metrics": {{"tpot.p95": {tpot}, "throughput": 3000, "ttft.p95": 0.15, "gpu_memory.peak": 76e9}}}}"#
+            )
+        };
+        run_of(&tpot.iter().map(repeat).collect::<Vec<_>>())
+    }
+
+    /// The comparison of a gate whose budget ended.
+    fn ended(candidate: [f64; 3]) -> Comparison {
+        let mut policy = Policy::standard();
+        policy.noise.on_inconclusive = OnInconclusive::Pass;
+        let baseline = run([0.0200, 0.0201, 0.0199]);
+        let judged = compare_runs(&policy, &baseline, &run(candidate), Labels::default());
+        let pair = Price {
+            starts: 2,
+            load: 60.0,
+            ..Price::default()
+        };
+        let end = BudgetEnd {
+            budget: Budget::Seconds(600.0),
+            spent: Price::default(),
+            next: pair,
+            expected: None,
+            most: pair,
+        };
+        let circumstances = Circumstances {
+            budget: Some(end),
+            ..Circumstances::default()
+        };
+        complete(judged, circumstances)
+    }
+
+    #[test]
+    fn an_undecided_gate_without_budget_fails_whatever_the_policy_is() {
+        let comparison = ended([0.012, 0.021, 0.035]);
+        let summary = (comparison.verdict, comparison.exit_code);
+        assert_eq!(summary, (Verdict::Inconclusive, 3));
+        let codes = comparison.warnings.iter().map(Warning::code);
+        let codes: Vec<&str> = codes.collect();
+        assert_eq!(codes[0], "budget-ended");
+        assert!(!codes.contains(&"passed-undecided"), "{codes:?}");
+        assert!(comparison.headline.ends_with("; the budget ended"));
+        let json = serde_json::to_vec(&comparison).unwrap();
+        assert_eq!(parse_comparison(&json).unwrap(), comparison);
+        assert_eq!(accept(comparison.clone(), None), comparison);
+        // The author's texts do not decide it either.
+        let analysis = Analysis {
+            source: "why.md".to_owned(),
+            text: "the new sampler".to_owned(),
+        };
+        assert_eq!(
+            super::super::with_analysis(comparison, analysis).exit_code,
+            3
+        );
+    }
+
+    #[test]
+    fn a_settled_verdict_is_not_changed_by_a_budget() {
+        for (tpot, verdict) in [(0.0200, Verdict::Pass), (0.0220, Verdict::Block)] {
+            let comparison = ended([tpot, tpot * 1.004, tpot * 0.996]);
+            assert_eq!((comparison.verdict, comparison.budget), (verdict, None));
+        }
+    }
+}

@@ -2,8 +2,8 @@
 
 use super::budget::judge_budget;
 use super::judged::{
-    Answered, Estimates, Judged, LookTerms, SHOWN_CONFIDENCE, ScenarioEvidence, ratio, sessions,
-    zone,
+    Answered, Estimates, Judged, LookTerms, SHOWN_CONFIDENCE, ScenarioEvidence, Session, ratio,
+    repeats_of, sessions, zone,
 };
 use super::noise;
 use super::outcome::status;
@@ -14,7 +14,7 @@ use super::undecided::why_undecided;
 use crate::compare::{self, Missing, Pair, SideValues};
 use crate::metric::Metric;
 use crate::report::comparison::{Change, JudgedRule, Judgement, Noise, Side, Status};
-use crate::stats::{self, Estimate, Evidence, Outcome, Shown};
+use crate::stats::{self, Estimate, Evidence, Outcome, Replicate, Shown};
 
 fn change(metric: Metric, estimate: &Estimate) -> Change {
     let (low, high) = estimate.interval(SHOWN_CONFIDENCE);
@@ -32,7 +32,12 @@ pub(super) fn judge(rule: &Rule, evidence: &ScenarioEvidence<'_>, terms: LookTer
     let known = Known::of(metric, evidence);
     let limit = rule.limits.regression;
     let relative = limit.map(|limit| judge_change(rule, &known, limit, terms));
-    let absolute = judge_budget(rule, &known.candidate, &known.sessions, terms.now);
+    let absolute = judge_budget(
+        rule,
+        &known.candidate,
+        &repeats_of(&known.sessions),
+        terms.now,
+    );
     // The worse of the two outcomes; the relative one where both are equal, because its reason has more numbers.
     let budget_is_worse = absolute.as_ref().is_some_and(|budget| {
         relative
@@ -196,8 +201,8 @@ struct Known<'a> {
     /// The stored baseline's and the candidate's beside it.
     stored: Option<Pair>,
     evidence: &'a ScenarioEvidence<'a>,
-    /// The accepted sessions: logs with the numbers of their starts.
-    sessions: Vec<Vec<(f64, u32)>>,
+    /// The accepted sessions.
+    sessions: Vec<Session<'a>>,
 }
 
 impl<'a> Known<'a> {
@@ -275,14 +280,14 @@ fn estimates(metric: Metric, known: &Known<'_>, limit: f64, terms: LookTerms) ->
     if shown.unlike.is_some() {
         return None;
     }
-    let level = shown.baseline.values.iter().find_map(|value| value.value);
-    let step = noise::step(metric, level.unwrap_or(1.0));
+    let step = noise::step_of(metric, &shown.baseline);
     let assumed = noise::assumed(step);
     let values = match known.evidence.pairs {
         Some(_) => Values::of_pairs(known, step, assumed)?,
         None => Values::of_stored(known, step, assumed),
     };
-    let is_host_known = known.evidence.hosts.are_known(&values.noise);
+    let hosts = known.evidence.hosts;
+    let is_host_known = hosts.are_known(&values.noise, values.kind, &known.sessions);
     let evidence = Evidence {
         stored: &values.stored,
         candidate: &values.candidate,
@@ -317,6 +322,7 @@ struct Values {
     pairs: Vec<(f64, f64)>,
     noise: stats::Noise,
     start_variance: f64,
+    kind: Replicate,
 }
 
 impl Values {
@@ -331,8 +337,9 @@ impl Values {
             stored: stored.map(|(_, value)| value).collect(),
             candidate: today.beside,
             pairs: today.pairs,
-            noise: stats::noise_of_starts(&known.sessions, step).unwrap_or(assumed),
+            noise: stats::noise_of_starts(&repeats_of(&known.sessions), step).unwrap_or(assumed),
             start_variance: 0.0,
+            kind: Replicate::Start,
         })
     }
 
@@ -340,13 +347,15 @@ impl Values {
     fn of_stored(known: &Known<'_>, step: f64, assumed: stats::Noise) -> Self {
         let [baseline, candidate] = [&known.pair.baseline, &known.pair.candidate];
         let (stored, candidate) = (baseline.repeats(), candidate.repeats());
-        let values = stats::replicates(&stored, &candidate, &known.sessions, step, assumed);
+        let ledger = repeats_of(&known.sessions);
+        let values = stats::replicates(&stored, &candidate, &ledger, step, assumed);
         Self {
             stored: values.stored,
             candidate: values.candidate,
             pairs: Vec::new(),
             noise: values.noise,
             start_variance: values.start_variance,
+            kind: values.kind,
         }
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn judge_all(
 ) -> Vec<Judged> {
     let shared = LookTerms::of(this_look, family(policy, candidate));
     let hosts = hosts(usable, candidate);
-    let of_scenario = |name| of_scenario(usable, &hosts, name);
+    let of_scenario = |name| of_scenario(usable, hosts, name);
     let mut judged = Vec::new();
     // A scenario in the policy that the run lacks is misspelt or was dropped: its rules are missing, which does not pass.
     for (name, rules) in &policy.scenarios {
@@ -88,15 +88,15 @@ pub(super) fn judge_all(
     judged
 }
 
-/// The machines of the stored baseline, of today and of the accepted sessions.
+/// The machines of the stored baseline and of today.
 fn hosts<'a>(usable: &'a ComparableInputs<'a>, candidate: &'a Run) -> Hosts<'a> {
     let baseline = usable.stored.map_or(candidate, |(baseline, _)| baseline);
-    Hosts::of(baseline, candidate, &usable.ledger)
+    Hosts::of(baseline, candidate)
 }
 
 fn of_scenario<'a>(
     usable: &'a ComparableInputs<'a>,
-    hosts: &'a Hosts<'a>,
+    hosts: Hosts<'a>,
     name: &'a str,
 ) -> ScenarioEvidence<'a> {
     let sides = |runs: (&'a Run, &'a Run)| (runs.0.scenario(name), runs.1.scenario(name));

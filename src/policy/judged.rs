@@ -5,7 +5,9 @@ use crate::compare::{self, SideValues};
 use crate::metric::{Better, Metric};
 use crate::record::{Run, ScenarioRun};
 use crate::report::comparison::{Judgement, Status};
-use crate::stats::{self, ErrorLevels, Estimate, IndifferenceZone, Look, Outcome, Shown};
+use crate::stats::{
+    self, ErrorLevels, Estimate, IndifferenceZone, Look, Outcome, Replicate, Shown,
+};
 
 /// Confidence of the interval in reports.
 pub(super) const SHOWN_CONFIDENCE: f64 = 0.95;
@@ -13,29 +15,56 @@ pub(super) const SHOWN_CONFIDENCE: f64 = 0.95;
 /// Both sides of a scenario.
 pub(super) type Sides<'a> = (Option<&'a ScenarioRun>, Option<&'a ScenarioRun>);
 
-/// The machines of the runs, as far as they are recorded.
-#[derive(Clone, Debug, Default)]
+/// The machines of the stored baseline and of today, as far as they are recorded.
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Hosts<'a> {
-    /// Of the accepted sessions, oldest first.
-    of_sessions: Vec<Option<&'a str>>,
     of_baseline: Option<&'a str>,
     todays: Option<&'a str>,
 }
 
 impl<'a> Hosts<'a> {
-    pub(super) fn of(baseline: &'a Run, candidate: &'a Run, ledger: &[&'a Run]) -> Self {
-        let of = |run: &'a Run| run.file.environment.as_ref()?.machine_or_host();
+    pub(super) fn of(baseline: &'a Run, candidate: &'a Run) -> Self {
         Self {
-            of_sessions: ledger.iter().map(|run| of(run)).collect(),
-            of_baseline: of(baseline),
-            todays: of(candidate),
+            of_baseline: host(baseline),
+            todays: host(candidate),
         }
     }
 
-    /// Whether the noise between the stored baseline's machine and today's is known.
-    pub(super) fn are_known(&self, noise: &stats::Noise) -> bool {
-        stats::is_host_known(noise, &self.of_sessions, &self.of_baseline, &self.todays)
+    /// Whether the noise between the two machines is known, by the sessions that the noise was learnt from.
+    pub(super) fn are_known(
+        &self,
+        noise: &stats::Noise,
+        kind: Replicate,
+        sessions: &[Session<'_>],
+    ) -> bool {
+        let learnt = sessions
+            .iter()
+            .filter(|session| stats::is_of_kind(&session.repeats, kind));
+        let mut hosts: Vec<Option<&str>> = learnt.map(|session| session.host).collect();
+        hosts.drain(..hosts.len().saturating_sub(stats::MOST_SESSIONS));
+        stats::is_host_known(noise, &hosts, &self.of_baseline, &self.todays)
     }
+}
+
+fn host(run: &Run) -> Option<&str> {
+    run.file.environment.as_ref()?.machine_or_host()
+}
+
+/// An accepted session in one scenario.
+#[derive(Clone, Debug)]
+pub(super) struct Session<'a> {
+    /// Its machine.
+    pub(super) host: Option<&'a str>,
+    /// The logs of its repeats with the numbers of their starts.
+    pub(super) repeats: Vec<(f64, u32)>,
+}
+
+/// The repeats of each session.
+pub(super) fn repeats_of(sessions: &[Session<'_>]) -> Vec<Vec<(f64, u32)>> {
+    sessions
+        .iter()
+        .map(|session| session.repeats.clone())
+        .collect()
 }
 
 /// All evidence about one scenario.
@@ -49,7 +78,7 @@ pub(super) struct ScenarioEvidence<'a> {
     /// The candidate's repeats beside them.
     pub(super) beside: Option<&'a ScenarioRun>,
     pub(super) ledger: &'a [&'a Run],
-    pub(super) hosts: &'a Hosts<'a>,
+    pub(super) hosts: Hosts<'a>,
 }
 
 impl<'a> ScenarioEvidence<'a> {
@@ -59,21 +88,26 @@ impl<'a> ScenarioEvidence<'a> {
     }
 }
 
-/// The accepted sessions of a scenario in a ledger, oldest first: the logs of their repeats with the numbers of their starts. `like` is
-/// the candidate's side: with another definition or another number of tokens per chunk, the noise of a session is not comparable.
-pub(super) fn sessions(
+/// The accepted sessions of a scenario in a ledger, oldest first. `like` is the candidate's side: with another definition or another
+/// number of tokens per chunk, the noise of a session is not comparable.
+pub(super) fn sessions<'a>(
     metric: Metric,
     name: &str,
     like: Option<&ScenarioRun>,
-    ledger: &[&Run],
-) -> Vec<Vec<(f64, u32)>> {
-    let session = |run: &&Run| {
+    ledger: &[&'a Run],
+) -> Vec<Session<'a>> {
+    let session = |run: &&'a Run| {
         let session = run.scenario(name)?;
         let fits = like.is_none_or(|new| compare::unlike(metric, session, new).is_none());
-        fits.then(|| SideValues::of(metric, Some(session)).repeats())
+        fits.then(|| Session {
+            host: host(run),
+            repeats: SideValues::of(metric, Some(session)).repeats(),
+        })
     };
     let sessions = ledger.iter().filter_map(session);
-    sessions.filter(|session| !session.is_empty()).collect()
+    sessions
+        .filter(|session| !session.repeats.is_empty())
+        .collect()
 }
 
 /// The error levels of a look for one rule.

@@ -1,7 +1,8 @@
 //! What is known of the noise of a metric without a ledger: its resolution, or an assumption.
 
+use crate::compare::SideValues;
 use crate::metric::{Metric, Unit};
-use crate::stats::Noise;
+use crate::stats::{self, Noise};
 
 /// GPU memory is allocated in units of this size, so a peak is known to one unit.
 const ALLOCATION_UNIT: f64 = (2 << 20) as f64;
@@ -15,6 +16,14 @@ const ROUNDED_PARTS: f64 = 0.02 * 1_073_741_824.0;
 /// The size of the steps in which a metric is reported, relative to a value; 0 for a continuous one.
 pub(crate) fn step(metric: Metric, value: f64) -> f64 {
     allocation_step(metric).map_or(0.0, |unit| unit / value)
+}
+
+/// The same, relative to the values of a side that count.
+pub(super) fn step_of(metric: Metric, side: &SideValues) -> f64 {
+    let counting = side.values.iter().filter(|value| value.void.is_none());
+    let values: Vec<f64> = counting.filter_map(|value| value.value).collect();
+    let step = step(metric, stats::median(&values).unwrap_or(1.0));
+    if step.is_finite() { step } else { 0.0 }
 }
 
 /// The noise of a metric without a ledger.

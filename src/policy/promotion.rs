@@ -239,7 +239,7 @@ fn outliers(policy: &Policy, run: &Run, segment: &[Run], listed: &[Objection]) -
             // Sessions with another definition of the metric are not comparable.
             let logs: Vec<Vec<f64>> = judged::sessions(metric, name, Some(scenario), &sessions)
                 .into_iter()
-                .map(|session| session.into_iter().map(|(log, _)| log).collect())
+                .map(|session| session.repeats.into_iter().map(|(log, _)| log).collect())
                 .collect();
             let own = SideValues::of(metric, Some(scenario)).logs;
             let Some((distance, deviation)) = distance(&own, &logs) else {

@@ -38,7 +38,7 @@ pub(super) fn since_release(
     let levels = GATE_LEVELS.shared_among(family(policy, candidate));
     // An implausible speed-up since an old release needs no reason.
     let terms = LookTerms::once(levels, true);
-    let hosts = Hosts::of(release, candidate, ledger);
+    let hosts = Hosts::of(release, candidate);
     let mut found = Vec::new();
     for scenario in &candidate.scenarios {
         let evidence = ScenarioEvidence {
@@ -47,7 +47,7 @@ pub(super) fn since_release(
             pairs: None,
             beside: None,
             ledger,
-            hosts: &hosts,
+            hosts,
         };
         for rule in policy.rules_for(&scenario.name) {
             let Some(limit) = rule.limits.regression else {

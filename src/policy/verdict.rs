@@ -426,7 +426,8 @@ mod tests {
                 .reason
                 .ends_with("decided at an earlier interim look")
         );
-        assert_eq!(spent.decision.looks.len(), 2);
+        // Nothing new was seen.
+        assert_eq!(spent.decision.looks.len(), 1);
         assert_eq!(
             at_look(&slower, None, LookAt::Spent).verdict,
             Verdict::Inconclusive

@@ -5,6 +5,7 @@ use super::terminal::wrapped;
 use crate::bisect::{BisectOutcome, BisectReport, Commit, Role, Step, StepOutcome};
 use crate::policy::{percent, signed_percent};
 use crate::text::count::count;
+use crate::text::number::hours;
 use crate::text::sanitize;
 
 /// `perfgate.bisect/1`, indented.
@@ -197,9 +198,12 @@ fn changed(step: &Step) -> String {
 fn cost(report: &BisectReport) -> String {
     let shown = report.steps.iter().find_map(|step| step.change.as_ref());
     let metric = shown.map_or("the change", |change| change.metric.label());
+    let gpu_hours = report.cost.price.and_then(|price| price.gpu_hours());
+    let gpu_hours = gpu_hours.map(|spent| format!(", {} GPU-hours", hours(spent)));
     format!(
-        "Total cost: {} and {}. The change is that of the rule nearest to its limit ({metric}); plus is worse.",
+        "Total cost: {}{} and {}. The change is that of the rule nearest to its limit ({metric}); plus is worse.",
         count(report.cost.server_starts, "server start"),
+        gpu_hours.unwrap_or_default(),
         number::seconds(report.cost.seconds)
     )
 }
@@ -233,6 +237,7 @@ mod tests {
     use super::*;
     use crate::bisect::{Cost, SCHEMA, StepChange, Sureness};
     use crate::metric::Metric;
+    use crate::report::price::Price;
 
     fn commit(digit: char, subject: &str) -> Commit {
         Commit {
@@ -263,6 +268,12 @@ mod tests {
             }),
             seconds: 754.0,
             server_starts: if value.is_some() { 12 } else { 0 },
+            price: value.map(|_| Price {
+                starts: 12,
+                gpus: 2,
+                load: 740.0,
+                ..Price::default()
+            }),
             reused: false,
         }
     }

@@ -52,6 +52,11 @@ impl Price {
         }
     }
 
+    /// Both together, as far as they are known.
+    pub fn both(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        [one, other].into_iter().flatten().reduce(Self::and)
+    }
+
     /// What was added to an earlier price of the same evidence.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {
@@ -79,7 +84,7 @@ impl fmt::Display for Price {
     }
 }
 
-/// The mean price of accepted sessions.
+/// The mean price of several measurements.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AveragePrice {
     /// Number of sessions, at least 1.
@@ -111,6 +116,16 @@ impl AveragePrice {
             seconds: mean(prices.iter().map(Price::seconds).sum()),
             gpu_hours: gpu_hours.map(mean),
         })
+    }
+}
+
+impl AveragePrice {
+    /// `0.24 GPU-hours`; without a GPU `12.6 min`.
+    pub fn cost(&self) -> String {
+        self.gpu_hours.map_or_else(
+            || span(self.seconds),
+            |gpu_hours| format!("{} GPU-hours", hours(gpu_hours)),
+        )
     }
 }
 
@@ -203,20 +218,19 @@ impl fmt::Display for BudgetEnd {
             expected,
             most,
         } = self;
-        write!(f, "the budget of {budget} ended: this run cost ")?;
         if spent.seconds() > 0.0 {
-            write!(f, "{spent}")?;
+            write!(f, "the budget of {budget} ended: this run cost {spent}")?;
         } else {
-            write!(f, "nothing")?;
+            write!(f, "the budget of {budget} is too small")?;
         }
-        write!(
-            f,
-            ", and the evidence for the next interim look would cost about {next}"
-        )?;
+        write!(f, "; missing are about {next} for the next interim look")?;
         if let Some(expected) = expected {
-            write!(f, "; {expected} decide if the estimate stays the same")?;
+            write!(
+                f,
+                "; {expected} for a decision if the estimate stays the same"
+            )?;
         }
-        write!(f, "; at most {most} are missing")
+        write!(f, "; at most {most} for the last interim look")
     }
 }
 
@@ -286,10 +300,10 @@ mod tests {
             expected: Some(price(6, 1, 1900.0)),
             most: price(20, 1, 6400.0),
         };
-        insta::assert_snapshot!(end, @"");
+        insta::assert_snapshot!(end, @"the budget of 0.50 GPU-hours ended: this run cost 5 starts, 0.45 GPU-hours; missing are about 2 starts, 0.18 GPU-hours for the next interim look; 6 starts, 0.54 GPU-hours for a decision if the estimate stays the same; at most 20 starts, 1.79 GPU-hours for the last interim look");
         end.spent = Price::default();
         end.expected = None;
-        insta::assert_snapshot!(end, @"");
+        insta::assert_snapshot!(end, @"the budget of 0.50 GPU-hours is too small; missing are about 2 starts, 0.18 GPU-hours for the next interim look; at most 20 starts, 1.79 GPU-hours for the last interim look");
     }
 
     #[test]

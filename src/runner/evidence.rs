@@ -116,9 +116,12 @@ impl EvidenceFolder {
         self.folder.join("comparison.json")
     }
 
-    /// Whether a look was kept.
-    pub(crate) fn has_look(&self) -> bool {
-        self.comparison_path().is_file()
+    /// Pairs in which both repeats count.
+    pub(crate) fn pairs(&self) -> Result<u32, Failure> {
+        let base = self.run(EvidenceFile::PairBaseline)?;
+        let candidate = self.run(EvidenceFile::PairCandidate)?;
+        let pairs = base.zip(candidate);
+        Ok(pairs.map_or(0, |(base, candidate)| candidate.counting_pairs(&base)))
     }
 
     /// The comparison of the last interim look.

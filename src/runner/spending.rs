@@ -133,20 +133,20 @@ impl Spending {
         // Newest first: an older series may belong to another build.
         for index in (0..count).rev() {
             let series = self.spent.borrow().runs[index].clone();
-            if series.build != self.build || series.machine != self.machine {
+            if series.machine != self.machine {
                 continue;
             }
             let folder = EvidenceFolder::at(self.parent.join(&series.evidence));
-            if !is_against_the_same(&series, &folder, find_stored)? {
+            if series.schedule != Some(self.schedule) {
+                if folder.has_repeats() {
+                    self.events.emit(GateEvent::OtherSchedule);
+                    break;
+                }
                 continue;
             }
-            if series.schedule == Some(self.schedule) {
+            if series.build == self.build && is_continued(&series, &folder, find_stored)? {
                 self.current.replace(index);
                 return Ok(folder);
-            }
-            if folder.has_repeats() {
-                self.events.emit(GateEvent::OtherSchedule);
-                break;
             }
         }
         self.begin_series()
@@ -202,7 +202,10 @@ impl Spending {
         let current = *self.current.borrow();
         if let Some(series) = self.spent.borrow_mut().runs.get_mut(current) {
             series.baseline = Some(digest);
-            series.looks = looks.to_vec();
+            // A restored older folder must not refund what was spent.
+            if series.looks.len() <= looks.len() {
+                series.looks = looks.to_vec();
+            }
         }
         self.save()
     }
@@ -213,20 +216,33 @@ impl Spending {
     }
 }
 
-/// Whether a series is valid for the current baseline. Repeats without a look have no baseline yet.
-fn is_against_the_same(
+/// Whether the evidence of a series is complete and valid for the current baseline. Deleted or older evidence is not continued,
+/// but its looks count.
+fn is_continued(
     series: &Series,
     folder: &EvidenceFolder,
     find_stored: &FindStored<'_>,
 ) -> Result<bool, Failure> {
-    let Some(known) = &series.baseline else {
+    if series.looks.is_empty() {
         return Ok(true);
-    };
-    // Deleted evidence is not continued, but its looks count.
-    let Some(measured) = folder.candidate()?.filter(|_| folder.has_look()) else {
+    }
+    let looks = folder
+        .last_look()?
+        .map_or(0, |last| last.decision.looks.len());
+    // A gate that was killed between both files has counted a look that is not in the folder.
+    let has_looks = looks + 1 >= series.looks.len();
+    let pairs = series
+        .looks
+        .iter()
+        .map(|look| look.pairs)
+        .max()
+        .unwrap_or(0);
+    let (Some(measured), true) = (folder.candidate()?, has_looks && folder.pairs()? >= pairs)
+    else {
         return Ok(false);
     };
-    Ok(digest_of(find_stored(&measured)?.as_ref())? == *known)
+    let known = series.baseline.as_deref().unwrap_or(NO_BASELINE);
+    Ok(digest_of(find_stored(&measured)?.as_ref())? == known)
 }
 
 /// The digest of the accepted run, independent of file name and format.
@@ -277,6 +293,8 @@ mod tests {
     use super::*;
     use crate::event::Event;
     use crate::exit::ExitStatus;
+    use crate::policy::rule::Policy;
+    use crate::policy::{Labels, compare_runs};
     use crate::report::comparison::Verdict;
     use crate::runner::evidence::EvidenceFile;
 
@@ -309,13 +327,22 @@ mod tests {
         Ok(None)
     }
 
-    /// Repeats of the candidate, and a look at them.
-    fn measured(folder: &EvidenceFolder) {
+    /// Keeps these looks, and as many repeats and pairs as the last one saw.
+    fn measured(folder: &EvidenceFolder, looks: &[LookTaken]) {
         folder.create().unwrap();
-        let run = br#"{"schema":"perfgate.result/1","scenarios":[{"name":"c","repeats":[{"metrics":{"qps":1}}]}]}"#;
-        files::write_atomically(&folder.path(EvidenceFile::Candidate), run).unwrap();
-        let comparison = folder.path(EvidenceFile::Candidate);
-        files::write_atomically(&comparison.with_file_name("comparison.json"), b"{}").unwrap();
+        let pairs = looks.last().map_or(1, |look| look.pairs.max(1));
+        let repeats = vec![r#"{"metrics":{"qps":1}}"#; pairs as usize].join(",");
+        let json = format!(
+            r#"{{"schema":"perfgate.result/1","scenarios":[{{"name":"c","repeats":[{repeats}]}}]}}"#
+        );
+        for side in EvidenceFile::ALL {
+            files::write_atomically(&folder.path(side), json.as_bytes()).unwrap();
+        }
+        let run = crate::record::parse("a.json", json.as_bytes()).unwrap();
+        let (policy, labels) = (Policy::standard(), Labels::default());
+        let mut comparison = compare_runs(&policy, &run, &run, labels);
+        comparison.decision.looks = looks.to_vec();
+        folder.keep(&comparison).unwrap();
     }
 
     fn share(spending: &Spending) -> f64 {
@@ -330,8 +357,8 @@ mod tests {
         let spending = open(parent.path(), "one", "here");
         let first = spending.evidence(&nothing).unwrap();
         assert!(share(&spending) >= 1.0);
-        measured(&first);
         let looks = [look(1, 0.1), look(2, 0.15)];
+        measured(&first, &looks);
         spending.note(&looks[..1], None).unwrap();
         spending.note(&looks, None).unwrap();
         // Looks of the current evidence are counted there.
@@ -372,11 +399,41 @@ mod tests {
     }
 
     #[test]
+    fn deleted_pairs_or_an_older_copy_of_the_evidence_are_not_continued() {
+        let looks = [look(1, 0.1), look(2, 0.1), look(3, 0.1)];
+        for (kept, pairs) in [(3, 1), (1, 3)] {
+            let parent = tempfile::tempdir().unwrap();
+            let spending = open(parent.path(), "one", "here");
+            let first = spending.evidence(&nothing).unwrap();
+            measured(&first, &looks);
+            spending.note(&looks, None).unwrap();
+            drop(spending);
+            let seen: Vec<LookTaken> = looks[..kept].to_vec();
+            let of_pairs = LookTaken { pairs, ..looks[0] };
+            measured(&first, &[of_pairs]);
+            let path = first
+                .path(EvidenceFile::Candidate)
+                .with_file_name("comparison.json");
+            let text = std::fs::read(&path).unwrap();
+            let mut comparison: serde_json::Value = serde_json::from_slice(&text).unwrap();
+            comparison["decision"]["looks"] = serde_json::to_value(&seen).unwrap();
+            files::write_atomically(&path, comparison.to_string().as_bytes()).unwrap();
+            let again = open(parent.path(), "one", "here");
+            let other = again.evidence(&nothing).unwrap();
+            assert_ne!(
+                other.path(EvidenceFile::Candidate),
+                first.path(EvidenceFile::Candidate)
+            );
+            assert!((share(&again) - 0.7).abs() < 1e-12);
+        }
+    }
+
+    #[test]
     fn evidence_of_another_schedule_is_not_continued_and_its_spending_counts() {
         let parent = tempfile::tempdir().unwrap();
         let spending = open(parent.path(), "one", "here");
         let first = spending.evidence(&nothing).unwrap();
-        measured(&first);
+        measured(&first, &[look(3, 0.25)]);
         spending.note(&[look(3, 0.25)], None).unwrap();
         drop(spending);
         let file = |name: &str| {

@@ -30,14 +30,16 @@ pub use estimate::{CLEAR_BLOCK, CLEAR_PASS, Estimate, Test};
 pub use huber::{huber_location, huber_weight};
 pub use levels::{MOST_PAIRS, PairSchedule, StoredLook, stored_looks};
 pub use look::{AllEvidence, Basis, Beyond, Evidence, Look, Shown, StoredEvidence};
-pub use noise::{FEWEST_SESSIONS, Noise, is_host_known};
+pub use noise::{FEWEST_SESSIONS, MOST_SESSIONS, Noise, is_host_known};
 pub use number::number;
 pub use order::base_starts_first;
 pub use projection::Projection;
 pub use quantile::{mean, median, quantile};
 pub(crate) use quantile::{quantile_among, quantile_of_sorted};
 pub use rate::rate_interval;
-pub use starts::{Replicate, Replicates, by_start, merge_pairs, noise_of_starts, replicates};
+pub use starts::{
+    Replicate, Replicates, by_start, is_of_kind, merge_pairs, noise_of_starts, replicates,
+};
 pub use today::{TodaysNoise, noise_probability};
 
 #[cfg(test)]

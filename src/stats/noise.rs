@@ -15,7 +15,7 @@ use super::trigamma::{inverse_trigamma, trigamma};
 pub const FEWEST_SESSIONS: usize = 5;
 
 /// The most sessions used; older ones are ignored.
-const MOST_SESSIONS: usize = 30;
+pub const MOST_SESSIONS: usize = 30;
 
 /// Repeats further than this many deviations from their session are clipped before the noise is learnt.
 const WINSORISE_AT: f64 = 4.0;

@@ -10,16 +10,29 @@ const START: f64 = 0.02;
 /// Repeats of one run or session: each value with the number of its server start.
 pub(super) type Repeats = [(f64, u32)];
 
+/// Whether the noise of that kind is learnt from a session.
+pub fn is_of_kind(session: &Repeats, kind: Replicate) -> bool {
+    let starts = by_start(session).len();
+    match kind {
+        Replicate::Start => starts >= 2,
+        Replicate::Measurement => starts == 1 && session.len() >= 2,
+    }
+}
+
 /// The noise between starts, by the sessions with several starts; `None` for too few of them.
 pub fn noise_of_starts(ledger: &[Vec<(f64, u32)>], step: f64) -> Option<Noise> {
-    let sessions = ledger.iter().map(|session| means(session));
-    let several: Vec<Vec<f64>> = sessions.filter(|starts| starts.len() >= 2).collect();
+    let several = ledger
+        .iter()
+        .filter(|session| is_of_kind(session, Replicate::Start));
+    let several: Vec<Vec<f64>> = several.map(|session| means(session)).collect();
     Noise::learn(&several, step)
 }
 
 /// The noise between measurements on one server, by the sessions with one start; its τ contains the noise of starts.
 fn noise_of_measurements(ledger: &[Vec<(f64, u32)>], step: f64) -> Option<Noise> {
-    let sessions = ledger.iter().filter(|session| by_start(session).len() == 1);
+    let sessions = ledger
+        .iter()
+        .filter(|session| is_of_kind(session, Replicate::Measurement));
     let sessions: Vec<Vec<f64>> = sessions.map(|session| values(session)).collect();
     Noise::learn(&sessions, step)
 }

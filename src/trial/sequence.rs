@@ -13,11 +13,8 @@ use crate::policy::{
     Labels, LookAt, ThisLook, compare_evidence, family, first_run, only_a_reason_is_missing,
     with_analysis, with_explanation,
 };
-use crate::report::comparison::{Analysis, Comparison, NextAction, Status, Verdict};
+use crate::report::comparison::{Analysis, Comparison, Status, Verdict};
 use crate::stats::PairSchedule;
-
-/// The fewest repeats whose noise is known well enough to conclude that more of them cannot decide.
-const FEWEST_BEFORE_GIVING_UP: u32 = 5;
 
 /// The texts of the change's author.
 #[derive(Clone, Debug, Default)]
@@ -183,8 +180,8 @@ impl<'a> Trial<'a> {
                 self.queued.push_back(Step::Measure { repeats: need });
             }
             SampleKind::Pairs if have < need => {
-                // The first start meets cold caches: it stands beside the pairs.
-                if evidence.repeats() == 0 {
+                // The first start meets cold caches, so it has no partner. A void one is not replaced later.
+                if evidence.candidate.is_none() {
                     self.queued.push_back(Step::Measure { repeats: 1 });
                 }
                 self.queued.push_back(Step::Pairs { pairs: need });
@@ -211,9 +208,6 @@ impl<'a> Trial<'a> {
             self.keep(&comparison);
         }
         if is_settled(stage, &comparison) {
-            self.stages.clear();
-        } else if is_hopeless(stage, &comparison) {
-            self.tell(GateEvent::BaselineTooNoisy);
             self.stages.clear();
         }
         self.before = Some(comparison);
@@ -303,14 +297,6 @@ fn is_settled(stage: Stage, comparison: &Comparison) -> bool {
         // A second pair is measured before a reason is requested: the first look is also against the stored baseline.
         Verdict::Inconclusive => only_a_reason_is_missing(comparison) && stage != Stage::Pairs(1),
     }
-}
-
-/// Whether more repeats of the candidate cannot decide, because of the stored baseline's own noise.
-fn is_hopeless(stage: Stage, comparison: &Comparison) -> bool {
-    let Stage::Repeats(look) = stage else {
-        return false;
-    };
-    look.at >= FEWEST_BEFORE_GIVING_UP && comparison.next.action == NextAction::Ab
 }
 
 /// Why a look was not the last one.

@@ -50,6 +50,7 @@ const LEVELS: [&[&str]; 9] = [
 const PERMITTED: &[(&str, &[&str])] = &[
     // What a search emits is what its report contains.
     ("event", &["bisect"]),
+    ("bisect", &["report"]),
     ("measure", &["record"]),
     // A result contains its price, which reports show.
     ("record", &["report"]),

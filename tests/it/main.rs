@@ -21,6 +21,8 @@ mod bisect;
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
+mod budget;
+#[cfg(test)]
 mod calibration;
 #[cfg(test)]
 mod charts;
@@ -65,6 +67,8 @@ mod load;
 mod mlperf;
 #[cfg(test)]
 mod outputs;
+#[cfg(test)]
+mod plan;
 #[cfg(test)]
 mod price;
 #[cfg(test)]

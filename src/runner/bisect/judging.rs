@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::super::evidence::{EvidenceFile, EvidenceFolder};
+use super::super::evidence::{EvidenceFile, EvidenceFolder, price};
 use super::super::sequential_gate::{Commits, Decided, SequentialGate, protocol};
 use super::bisect_run::{BisectRun, Good};
 use super::building::{Built, NotBuilt};
@@ -22,6 +22,7 @@ use crate::policy::{bisect_outcome, percent};
 use crate::record::Run;
 use crate::record::format::Source;
 use crate::report::comparison::{Comparison, Judgement};
+use crate::report::price::Price;
 use crate::stats::Outcome;
 use crate::trial::{Author, StoredBaseline};
 
@@ -62,6 +63,7 @@ impl BisectRun<'_> {
             change: None,
             seconds: 0.0,
             server_starts: 0,
+            price: None,
             reused: false,
         };
         let not_measured = |answer: StepOutcome, failure: &Failure| RecordedStep {
@@ -108,6 +110,7 @@ impl BisectRun<'_> {
             if !before.reused {
                 kept.step.seconds += before.seconds;
                 kept.step.server_starts += before.server_starts;
+                kept.step.price = Price::both(before.price, kept.step.price);
             }
         }
         Ok(kept)
@@ -172,6 +175,7 @@ impl BisectRun<'_> {
             // Repeats of different builds must not be mixed.
             ready.evidence.forget()?;
         }
+        let paid = price(ready.evidence.measured()?.iter()).unwrap_or_default();
         let mut attempt = 1;
         let decided = loop {
             let before = counted(&ready.evidence)?;
@@ -191,6 +195,7 @@ impl BisectRun<'_> {
                 }
             }
         };
+        step.price = price(ready.evidence.measured()?.iter()).map(|price| price.since(paid));
         match decided {
             Ok(comparison) => take(&comparison, step),
             // In a confirmation the parent was started first and worked.

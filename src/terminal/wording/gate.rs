@@ -34,10 +34,6 @@ pub(super) fn line(event: &GateEvent) -> String {
             format!("measuring the {side} of pair {pair} again: {reason}")
         }
         GateEvent::BudgetEnded { why } => format!("stopping before that measurement: {why}"),
-        GateEvent::BaselineTooNoisy => {
-            "more repeats of the candidate cannot decide against this baseline, so the gate stops: provide the base version \
-             (`--base-image`, `server.base`), or accept a baseline from a quieter machine".to_owned()
-        }
     }
 }
 
