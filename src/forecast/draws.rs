@@ -234,7 +234,9 @@ fn deviations(cells: &[Cell]) -> Vec<Vec<f64>> {
         let squares: f64 = rows.iter().map(|row| row[cell].powi(2)).sum();
         let scale = (squares / count).sqrt();
         if scale > 0.0 {
-            rows.iter_mut().for_each(|row| row[cell] /= scale);
+            for row in &mut rows {
+                row[cell] /= scale;
+            }
         }
     }
     rows
