@@ -50,9 +50,12 @@ pub(super) fn run(args: &PlanArgs, context: &Context) -> Result<ExitStatus, Fail
     let all = Forecasts {
         name: plan.name.clone(),
         has_base: protocol.has_base(),
-        gates: args.gates,
         seed: plan.seed,
+<<<<<<< HEAD
         of_baselines: forecasts,
+=======
+        baselines: forecasts,
+>>>>>>> plan
     };
     let (output, text) = match args.format {
         TextOrJson::Json => (Output::Json, serde_json::to_string_pretty(&all)?),
