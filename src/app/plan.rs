@@ -51,11 +51,7 @@ pub(super) fn run(args: &PlanArgs, context: &Context) -> Result<ExitStatus, Fail
         name: plan.name.clone(),
         has_base: protocol.has_base(),
         seed: plan.seed,
-<<<<<<< HEAD
-        of_baselines: forecasts,
-=======
         baselines: forecasts,
->>>>>>> plan
     };
     let (output, text) = match args.format {
         TextOrJson::Json => (Output::Json, serde_json::to_string_pretty(&all)?),

@@ -81,23 +81,13 @@ pub(crate) struct Forecasts {
     /// Whether the base version is measured too.
     pub(crate) has_base: bool,
     pub(crate) seed: u64,
-<<<<<<< HEAD
-    /// One for each baseline.
-    #[serde(rename = "forecasts")]
-    pub(crate) of_baselines: Vec<Forecast>,
-=======
     pub(crate) baselines: Vec<Forecast>,
->>>>>>> plan
 }
 
 /// For people.
 pub(crate) fn forecasts_text(all: &Forecasts) -> String {
     let mut text = String::new();
-<<<<<<< HEAD
-    for forecast in &all.of_baselines {
-=======
     for forecast in &all.baselines {
->>>>>>> plan
         of_baseline(all, forecast, &mut text);
     }
     text
