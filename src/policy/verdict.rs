@@ -143,7 +143,12 @@ fn looks(this_look: ThisLook<'_>, verdict: Verdict, repeats: u32, pairs: u32) ->
     let (pairs, shares) = match this_look.at {
         LookAt::All => return Vec::new(),
         // Nothing new was seen.
-        LookAt::Spent if let Some(before) = before => return before.clone(),
+        LookAt::Spent
+            if let Some(before) = before
+                && verdict != Verdict::Inconclusive =>
+        {
+            return before.clone();
+        }
         LookAt::Repeats(look) => {
             let (alpha, beta) = (look.share, look.share);
             (pairs, ErrorLevels { alpha, beta })
