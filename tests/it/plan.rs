@@ -58,7 +58,7 @@ fn a_plan_shows_starts_and_gpu_hours_of_three_changes() {
         a server start takes 1.0 min and a repeat takes 30 s, on 2 GPUs
         the last 10 gates cost 0.15 on average
         largest noise, learnt from 10 sessions: TPOT P95 at concurrency=64, 1.3 % between starts and 0.3 % between sessions
-        means of 40 simulated gates each, with the base version at hand
+        means of 40 simulated gates of each change, with the base version at hand
         ");
     assert!(!at.path().join("perfgate-out").exists());
     let all = plan_json(at.path(), &[]);
