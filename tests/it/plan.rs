@@ -29,8 +29,8 @@ fn folder(ledger: &str) -> tempfile::TempDir {
     write(at.path(), "perfgate.yaml", PLAN);
     let folder = at.path().join("baselines/demo");
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("h100.json"), ledger.lines().last().unwrap()).unwrap();
-    std::fs::write(folder.join("h100.ledger.jsonl"), ledger).unwrap();
+    write(&folder, "h100.json", ledger.lines().last().unwrap());
+    write(&folder, "h100.ledger.jsonl", ledger);
     at
 }
 
