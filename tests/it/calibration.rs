@@ -329,7 +329,8 @@ fn the_price_of_a_gate_in_the_documents_follows_from_the_figures() {
             let before = number(before) / 2000.0;
             let [short, usual, long] =
                 SECONDS.map(|seconds| format!("{:.0} → {:.0}", before * seconds, now * seconds));
-            let saved = 100.0 * (1.0 - now / before);
+            // Without the sign of a zero.
+            let saved = (100.0 * (1.0 - now / before)).round() + 0.0;
             let row = format!(
                 "| {noise} % | {change} | {before:.1} → {now:.1} | {short} | {usual} | {long} | {saved:.0} % |"
             );
