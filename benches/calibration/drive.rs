@@ -128,13 +128,13 @@ impl Form {
     }
 
     /// Another repeat of a run; repeats with the same name of a start share a server.
-    pub(crate) fn push(&self, run: &mut Run, logs: &[f64], start: Option<String>) {
+    pub(crate) fn push(&self, run: &mut Run, logs: &[f64], start: Option<&str>) {
         let of_scenarios = logs.chunks(self.metrics.len());
         for (scenario, logs) in run.scenarios.iter_mut().zip(of_scenarios) {
             let values = logs.iter().map(|log| self.unit * log.exp());
             scenario.repeats.push(RepeatRun {
                 metrics: self.metrics.iter().copied().zip(values).collect(),
-                start: start.clone(),
+                start: start.map(str::to_owned),
                 ..self.repeat.clone()
             });
         }

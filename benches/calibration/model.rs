@@ -123,6 +123,14 @@ impl Chance {
         self.random.random::<f64>()
     }
 
+    /// A number from 0 to below `count`, all equally likely.
+    fn below(&mut self, count: usize) -> usize {
+        let place = self.uniform() * number(count as u64);
+        (1..count)
+            .filter(|edge| place >= number(*edge as u64))
+            .count()
+    }
+
     pub(crate) fn normal(&mut self) -> f64 {
         if let Some(spare) = self.spare.take() {
             return spare;
@@ -178,7 +186,9 @@ impl Requests {
             let mut chance = Chance::new(11);
             let mut pool: Vec<f64> = (0..POOL).map(|_| chance.fresh_p95(requests)).collect();
             let mean = pool.iter().sum::<f64>() / number(POOL as u64);
-            pool.iter_mut().for_each(|value| *value -= mean);
+            for value in &mut pool {
+                *value -= mean;
+            }
             pool
         })
     }
@@ -282,9 +292,12 @@ impl World {
         Today {
             candidate: vec![starts[0]],
             pairs: halves
-                .map(|(halves, is)| match is[0] {
-                    true => (halves[1], halves[0]),
-                    false => (halves[0], halves[1]),
+                .map(|(halves, is)| {
+                    if is[0] {
+                        (halves[1], halves[0])
+                    } else {
+                        (halves[0], halves[1])
+                    }
                 })
                 .collect(),
         }
@@ -302,7 +315,7 @@ impl World {
         // Half of the variance is the start's, half comes from the requests.
         let part = self.noise * times * 0.5_f64.sqrt();
         let mut drift = chance.normal();
-        let stepped_from = 1 + (12.0 * chance.uniform()) as usize;
+        let stepped_from = 1 + chance.below(12);
         let mut starts = Vec::with_capacity(is_candidate.len());
         for (place, is_candidate) in is_candidate.iter().enumerate() {
             if place > 0 {
@@ -333,7 +346,13 @@ impl Bend {
     fn of_ledger(self, chance: &mut Chance) -> f64 {
         match self {
             Self::Modes(size) => chance.either(size),
-            _ => 0.0,
+            Self::Nothing
+            | Self::Neighbour(_)
+            | Self::Drift(_)
+            | Self::MachineStep(_)
+            | Self::ModesOfCandidate(_)
+            | Self::NoisyCandidate(_)
+            | Self::SomeSlow(_) => 0.0,
         }
     }
 

@@ -41,7 +41,12 @@ impl Rule {
     pub(crate) fn cost(self) -> u64 {
         match self {
             Self::Family(_) => 4,
-            _ => 1,
+            Self::WithBase(_)
+            | Self::Retried(_)
+            | Self::WithoutBase
+            | Self::Compare(_)
+            | Self::Shared(_)
+            | Self::Plain(_) => 1,
         }
     }
 }
@@ -87,7 +92,7 @@ impl Gates {
     pub(crate) fn run(&self, seed: u64, effects: &[f64]) -> Vec<GateRun> {
         let pairs = match self.rule {
             Rule::Family(family) => {
-                let drawn = family.draw(seed, self.world.noise);
+                let drawn = Family::draw(seed, self.world.noise);
                 let mut evidence = self.before(&drawn);
                 let gate =
                     |effect: &f64| self.drive(&mut evidence, &family.slower(&drawn.today, *effect));

@@ -94,17 +94,15 @@ fn scenario(group: &str, line: &str) -> Option<Scenario> {
 
 /// The world with another setting, `today 3`.
 fn with(mut world: World, setting: &str) -> Option<World> {
-    let (name, value) = setting.rsplit_once(' ').unwrap_or((setting, "0"));
-    let Ok(value) = value.parse::<f64>() else {
-        return None;
-    };
+    let (name, text) = setting.rsplit_once(' ').unwrap_or((setting, "0"));
+    let value: f64 = text.parse().ok()?;
     match name {
         "today" => world.today = value,
         "stored" => world.stored_slower = value,
         "unknown" => world.is_host_unknown = true,
         "fleet" => world.fleet = value,
-        "sessions" => world.sessions = value as usize,
-        "requests" => world.requests = Requests::of(value as usize)?,
+        "sessions" => world.sessions = text.parse().ok()?,
+        "requests" => world.requests = Requests::of(text.parse().ok()?)?,
         "steps" => world.rounding = Some((value, 0.0)),
         "offset" => world.rounding = world.rounding.map(|(size, _)| (size, value)),
         "declared" => world.is_declared = true,

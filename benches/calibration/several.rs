@@ -30,7 +30,7 @@ impl Family {
     }
 
     /// One gate; the starts of each list are one after the other, with all cells of a start together.
-    pub(crate) fn draw(self, seed: u64, noise: f64) -> Drawn {
+    pub(crate) fn draw(seed: u64, noise: f64) -> Drawn {
         let chance = &mut Chance::new(seed);
         let session = |chance: &mut Chance| starts(chance, noise, STORED);
         let mut ledger: Vec<Vec<f64>> = (0..SESSIONS).map(|_| session(chance)).collect();
@@ -169,7 +169,7 @@ fn shared_run(form: &Form, number: usize, starts: &[Vec<f64>], effect: f64) -> R
     let mut run = form.run(number, &[]);
     for (start, logs) in starts.iter().enumerate() {
         for log in logs {
-            form.push(&mut run, &[log + effect.ln_1p()], Some(start.to_string()));
+            form.push(&mut run, &[log + effect.ln_1p()], Some(&start.to_string()));
         }
     }
     run

@@ -113,6 +113,11 @@ struct Figure {
 
 impl Figure {
     /// Whether it is above the expected rate by more than chance explains.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a number of gates"
+    )]
     fn is_above(&self) -> bool {
         let Some(expected) = self.expected.filter(|_| self.is_rate) else {
             return false;

@@ -50,9 +50,8 @@ pub(super) fn run(args: &PlanArgs, context: &Context) -> Result<ExitStatus, Fail
     let all = Forecasts {
         name: plan.name.clone(),
         has_base: protocol.has_base(),
-        gates: args.gates,
         seed: plan.seed,
-        of_baselines: forecasts,
+        baselines: forecasts,
     };
     let (output, text) = match args.format {
         TextOrJson::Json => (Output::Json, serde_json::to_string_pretty(&all)?),

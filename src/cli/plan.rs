@@ -31,9 +31,9 @@ pub struct PlanArgs {
     /// Container image of the base version; same as server.base in the file
     #[arg(long, value_name = "IMAGE")]
     pub base_image: Option<String>,
-    /// Gates to simulate for each change
-    #[arg(long, value_name = "COUNT", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub gates: u32,
+    /// Gates to simulate for each change [default: 200, fewer with more than 8 rules × scenarios]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub gates: Option<u32>,
     /// Output format on stdout
     #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
     pub format: TextOrJson,

@@ -96,7 +96,7 @@ fn values(repeats: &Repeats) -> Vec<f64> {
 ///
 /// A session of several starts gives the noise between starts; one of a single start the noise between its measurements, and its τ
 /// then contains the start. Several starts today are compared as starts. One start a side is compared as measurements if the
-/// ledger has such sessions, else as single starts by a ledger of starts, else with [`START`] assumed.
+/// ledger has such sessions, else as single starts by a ledger of starts, else with 2 % between starts assumed.
 pub fn replicates(
     stored: &Repeats,
     candidate: &Repeats,

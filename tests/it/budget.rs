@@ -102,7 +102,7 @@ fn a_budget_that_ends_is_no_decision_and_exits_with_3_whatever_the_policy_is() {
     let path = evidence(at.path(), "ab-baseline.json");
     let mut base = json(&path);
     base["price"] = price(2, 1000.0);
-    std::fs::write(&path, base.to_string()).unwrap();
+    perfgate::files::write_atomically(&path, base.to_string().as_bytes()).unwrap();
     let budget = [&GATE[..], &["--budget", "5m"]].concat();
     let ran = run_scripted(at.path(), &budget).expect(3);
     assert!(
@@ -154,7 +154,7 @@ fn a_budget_below_the_price_of_a_first_look_measures_nothing() {
     let accepted = at.path().join("baselines/demo");
     std::fs::create_dir_all(&accepted).unwrap();
     for name in ["some-gpu.json", "some-gpu.ledger.jsonl"] {
-        std::fs::write(accepted.join(name), baseline.to_string()).unwrap();
+        write(&accepted, name, &baseline.to_string());
     }
     let ran = run_scripted(at.path(), &GATE).expect(3);
     insta::assert_snapshot!(ran.stderr.lines().skip_while(|line| !line.starts_with("error")).collect::<Vec<_>>().join("\n"), @r"

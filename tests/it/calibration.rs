@@ -6,8 +6,10 @@ pub(crate) mod drive;
 pub(crate) mod model;
 #[path = "../../benches/calibration/plain.rs"]
 mod plain;
+#[expect(dead_code, reason = "only the bench simulates")]
 #[path = "../../benches/calibration/rules.rs"]
 mod rules;
+#[expect(dead_code, reason = "only the bench simulates")]
 #[path = "../../benches/calibration/scenarios.rs"]
 mod scenarios;
 #[path = "../../benches/calibration/several.rs"]

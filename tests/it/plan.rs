@@ -29,8 +29,8 @@ fn folder(ledger: &str) -> tempfile::TempDir {
     write(at.path(), "perfgate.yaml", PLAN);
     let folder = at.path().join("baselines/demo");
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("h100.json"), ledger.lines().last().unwrap()).unwrap();
-    std::fs::write(folder.join("h100.ledger.jsonl"), ledger).unwrap();
+    write(&folder, "h100.json", ledger.lines().last().unwrap());
+    write(&folder, "h100.ledger.jsonl", ledger);
     at
 }
 
@@ -62,7 +62,7 @@ fn a_plan_shows_starts_and_gpu_hours_of_three_changes() {
         ");
     assert!(!at.path().join("perfgate-out").exists());
     let all = plan_json(at.path(), &[]);
-    let forecast = &all["forecasts"][0];
+    let forecast = &all["baselines"][0];
     assert_eq!(
         (&all["has_base"], &forecast["hardware"]),
         (&value!(true), &value!("h100"))
@@ -88,7 +88,7 @@ fn without_the_base_version_only_the_candidate_is_measured() {
     );
     let all = plan_json(at.path(), &[]);
     assert_eq!(all["has_base"], false);
-    let innocent = &all["forecasts"][0]["changes"][0];
+    let innocent = &all["baselines"][0]["changes"][0];
     let starts = innocent["starts"].as_f64().unwrap();
     assert!((3.0..=10.0).contains(&starts), "{innocent}");
 }
@@ -111,7 +111,7 @@ fn a_baseline_is_needed_and_may_be_given() {
     let at = folder(&ledger(true));
     let given = ["--baseline", "baselines/demo/h100.json", "--name", "other"];
     let all = plan_json(at.path(), &given);
-    assert_eq!(all["forecasts"][0]["baseline"], "baselines/demo/h100.json");
+    assert_eq!(all["baselines"][0]["baseline"], "baselines/demo/h100.json");
     let error = plan(at.path(), &["--name", "other"]).expect(4).stderr;
     insta::assert_snapshot!(error, @r#"
         error: no baseline of `other`, so the noise of its metrics is unknown
